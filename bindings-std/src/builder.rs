@@ -1,0 +1,167 @@
+//! Setting a shutdown up. Everything that can be wrong is found here, before the program runs.
+
+use std::fmt;
+use std::time::Duration;
+
+use winddown_core::{Budget, Escalation};
+
+use crate::clock::Clock;
+use crate::drive::{self, Seat};
+use crate::hook::{Hooks, thread_name};
+use crate::observe::Observers;
+use crate::shutdown::Inner;
+use crate::signal::{Signals, Wanted};
+use crate::sync::{Arc, thread};
+use crate::testing::ManualClock;
+use crate::trigger::Trigger;
+use crate::watchdog::Watchdog;
+use crate::{BuildError, Observer, Shutdown, Stage, stage};
+
+/// Sets up a [`Shutdown`]. From [`Shutdown::builder`].
+#[must_use = "nothing is set up before `build`"]
+pub struct Builder {
+    budget: Budget,
+    escalation: Escalation,
+    wanted: Wanted,
+    stages: Vec<Stage>,
+    observers: Vec<Box<dyn Observer>>,
+    watchdog: Option<Duration>,
+    clock: Option<ManualClock>,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            budget: Budget::default(),
+            escalation: Escalation::default(),
+            wanted: Wanted::default(),
+            stages: Vec::new(),
+            observers: Vec::new(),
+            watchdog: None,
+            clock: None,
+        }
+    }
+
+    /// How long everything may take. 30 s of grace unless set.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Listens to SIGTERM and SIGINT; on Windows to Ctrl-C.
+    ///
+    /// In the handler nothing happens but a stamp of the clock, atomic operations and one system call that wakes the
+    /// driver (on Unixes other than Linux a thread hears the signals). A repeated SIGTERM joins; a repeated SIGINT
+    /// [escalates](Self::escalation). When the last [`Shutdown`] is dropped, the signals do again what they did before.
+    ///
+    /// # Limits
+    ///
+    /// A second shutdown that listens to the same signal is an error. Should another part of the program install a
+    /// handler for the same signal *after* this, by whatever means, both run, and after the drop so does the default
+    /// action.
+    pub fn signals(self) -> Self {
+        #[cfg(unix)]
+        return self.signal(libc::SIGTERM).signal(libc::SIGINT);
+        #[cfg(windows)]
+        return self.ctrl_c();
+        #[cfg(not(any(unix, windows)))]
+        return self;
+    }
+
+    /// Listens to one more signal, by its number: SIGHUP, say.
+    #[cfg(unix)]
+    pub fn signal(mut self, signal: i32) -> Self {
+        if !self.wanted.signals.contains(&signal) {
+            self.wanted.signals.push(signal);
+        }
+        self
+    }
+
+    /// Listens to Ctrl-C through the crate `ctrlc`, as a [`Reason::Interrupt`](winddown_core::Reason::Interrupt).
+    ///
+    /// On Windows [`signals`](Self::signals) does this. On Unix there is seldom a reason to prefer it: it hears SIGINT
+    /// only, on a thread more, and its handler can never be removed. After the drop its default action is imitated from
+    /// that thread. It cannot be had together with [`signals`](Self::signals), nor with another use of `ctrlc` in the
+    /// program.
+    #[cfg(any(windows, feature = "ctrlc"))]
+    pub fn ctrl_c(mut self) -> Self {
+        self.wanted.ctrl_c = true;
+        self
+    }
+
+    /// What repeated interrupts do. Unless set: the second ends all waiting, the third the process.
+    pub fn escalation(mut self, escalation: Escalation) -> Self {
+        self.escalation = escalation;
+        self
+    }
+
+    /// One more stage. [`Stage`] says in which order they run.
+    pub fn stage(mut self, stage: Stage) -> Self {
+        self.stages.push(stage);
+        self
+    }
+
+    /// One more who is told what happens.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Ends the process, without running any more of it, when it is still there this long after the budget's end: for
+    /// what comes after [`run`](Shutdown::run) and may hang, such as destructors, or [`std::thread::scope`] that joins a
+    /// straggler.
+    ///
+    /// The exit code is the outcome's, or 14 where that would be 0. The watchdog is dismissed when the last handle and
+    /// [`Exit`](crate::Exit) are dropped otherwise than by returning from `main`.
+    pub fn watchdog(mut self, slack: Duration) -> Self {
+        self.watchdog = Some(slack);
+        self
+    }
+
+    /// Lets a test tell the time. See [`testing`](crate::testing).
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Sets everything up: checks the plan, listens to the signals, starts the driver's thread, which sleeps until it is
+    /// asked, and one for each observer.
+    ///
+    /// Build it before announcing that the program is ready (G4), and after daemonising.
+    ///
+    /// # Errors
+    ///
+    /// Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the
+    /// budget; a signal that cannot be listened to; no thread to be had.
+    pub fn build(self) -> Result<Shutdown, BuildError> {
+        let plan = stage::plan(self.budget, &self.stages)?;
+        let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
+        let hooks = Hooks::new(self.stages.into_iter().map(|stage| (stage.name, stage.hooks)));
+        let inner = Arc::new(Inner::new(Trigger::new(clock.clone(), self.escalation), hooks));
+        // Before any thread is started: a signal that comes early finds this thread alone, and is not lost.
+        let signals = Signals::install(&self.wanted, &inner).map_err(BuildError::Signal)?;
+        if let Some(slack) = self.watchdog {
+            let watchdog = Watchdog::spawn(clock, slack).map_err(BuildError::Thread)?;
+            inner.set_watchdog(watchdog);
+        }
+        let observers = Observers::spawn(self.observers, &inner.trigger.driver).map_err(BuildError::Thread)?;
+        *inner.seat.lock() = Some(Seat { plan, observers });
+        let driver = inner.clone();
+        let driver = thread::Builder::new().name(thread_name("driver")).spawn(move || drive::stand_by(&driver));
+        driver.map_err(BuildError::Thread)?;
+        Ok(Shutdown::new(inner, signals))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("budget", &self.budget)
+            .field("escalation", &self.escalation)
+            .field("signals", &self.wanted)
+            .field("stages", &self.stages)
+            .field("observers", &self.observers.len())
+            .field("watchdog", &self.watchdog)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! The time, and waiting for it: the seam under every wait in this crate.
+
+use std::time::{Duration, Instant};
+
+use crate::event_count::EventCount;
+use crate::sync::Arc;
+use crate::testing::ManualClock;
+
+/// Tells the time since an epoch of its own, and sleeps.
+#[derive(Clone)]
+pub(crate) enum Clock {
+    /// The operating system's monotonic clock. It goes on while the process is stopped (G3).
+    System(Instant),
+    /// A test's.
+    Manual(ManualClock),
+}
+
+impl Clock {
+    pub(crate) fn system() -> Self {
+        Self::System(Instant::now())
+    }
+
+    /// The time since the epoch. Async-signal-safe, as `clock_gettime(2)` and an atomic load are.
+    pub(crate) fn now(&self) -> Duration {
+        match self {
+            Self::System(epoch) => epoch.elapsed(),
+            Self::Manual(clock) => clock.now(),
+        }
+    }
+
+    /// Sleeps until `event` is notified after `key` was taken, or `deadline` has come. May also return early.
+    pub(crate) fn wait(&self, event: &Arc<EventCount>, key: u32, deadline: Option<Duration>) {
+        match (self, deadline) {
+            (_, None) => event.wait(key, None),
+            (Self::System(_), Some(deadline)) => {
+                let left = deadline.saturating_sub(self.now());
+                if !left.is_zero() {
+                    event.wait(key, Some(left));
+                }
+            }
+            (Self::Manual(clock), Some(deadline)) => clock.wait(event, key, deadline),
+        }
+    }
+}

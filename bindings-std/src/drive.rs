@@ -1,0 +1,352 @@
+//! The driver: turns the steps of the sequence into threads, deadlines and wakes. It decides nothing, and runs nobody
+//! else's code: hooks, kickers and observers have threads of their own (P6).
+
+use std::panic::Location;
+use std::time::Duration;
+
+use winddown_core::{
+    Event, Fate, InFlight, Milestone, Observed, Outcome, Phase, Plan, Priority, Repeats, Sequence, Step,
+};
+
+use crate::Report;
+use crate::hook::{Ended, Trouble};
+use crate::observe::{Notice, Observers};
+use crate::report::{StageReport, Straggler};
+use crate::shutdown::Inner;
+use crate::sync::Arc;
+
+/// What it takes to drive. There is one a shutdown.
+pub(crate) struct Seat {
+    pub(crate) plan: Plan,
+    pub(crate) observers: Observers,
+}
+
+/// Waits to be asked, then drives to the end. Returns early when nobody can ask any more. The body of the driver's
+/// thread.
+pub(crate) fn stand_by(inner: &Arc<Inner>) {
+    loop {
+        let key = inner.trigger.driver.key();
+        if inner.trigger.lifecycle.load().phase() != Phase::Running {
+            break;
+        }
+        if inner.is_orphaned() {
+            // The observers hear that nothing more comes when their channels go with the seat.
+            drop(inner.seat.lock().take());
+            return;
+        }
+        inner.trigger.clock.wait(&inner.trigger.driver, key, None);
+    }
+    let seat = inner.seat.lock().take();
+    if let Some(seat) = seat {
+        Drive::new(inner, seat).run();
+    }
+}
+
+/// One wind-down under way.
+struct Drive<'a> {
+    inner: &'a Arc<Inner>,
+    sequence: Sequence,
+    observers: Observers,
+    plan: Plan,
+    began: Duration,
+    now: Duration,
+    repeats: Repeats,
+    refused_at: Duration,
+    closed_at: Duration,
+    in_flight: InFlight,
+    high_late: bool,
+    stages: Vec<StageRun>,
+    turns: usize,
+    stragglers: Vec<Straggler>,
+    unlabelled: InFlight,
+}
+
+/// A stage to the driver: a row of the report in the making.
+struct StageRun {
+    name: Arc<str>,
+    fate: Fate,
+    began: Option<Duration>,
+    turn: usize,
+    over: Duration,
+    /// Where the hooks come from that have not ended.
+    pending: Vec<&'static Location<'static>>,
+    problems: Vec<String>,
+}
+
+impl<'a> Drive<'a> {
+    fn new(inner: &'a Arc<Inner>, Seat { plan, observers }: Seat) -> Self {
+        let began = inner.trigger.asked_at();
+        let stage = |name: &str| StageRun {
+            name: name.into(),
+            fate: Fate::Completed,
+            began: None,
+            turn: 0,
+            over: began,
+            pending: Vec::new(),
+            problems: Vec::new(),
+        };
+        Self {
+            inner,
+            sequence: Sequence::new(plan),
+            observers,
+            plan,
+            began,
+            now: began,
+            repeats: inner.trigger.lifecycle.load().repeats(),
+            refused_at: began,
+            closed_at: began,
+            in_flight: InFlight::NONE,
+            high_late: false,
+            stages: inner.hooks.names().map(stage).collect(),
+            turns: 0,
+            stragglers: Vec::new(),
+            unlabelled: InFlight::NONE,
+        }
+    }
+
+    fn run(mut self) {
+        let inner = self.inner;
+        let reason = inner.trigger.lifecycle.load().reason().expect("the phase is not Running");
+        if let Some(watchdog) = inner.watchdog() {
+            watchdog.set(self.began + self.plan.budget().total());
+        }
+        self.sequence.begin(self.began, reason);
+        self.tell(Event::Triggered { reason }, None);
+        let outcome = loop {
+            let key = inner.trigger.driver.key();
+            // The clock first, and then what happened: whatever ended while the process was stopped has ended (G3).
+            self.now = inner.trigger.clock.now();
+            self.collect();
+            let observed = self.observe();
+            match self.sequence.poll(self.now, observed) {
+                Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
+                Step::Reach(milestone) => self.reach(milestone),
+                Step::Start { stage, deadline } => self.start(stage, deadline),
+                Step::Abandon { stage, started } => self.abandon(stage, started),
+                Step::Finish(outcome) => break outcome,
+            }
+        };
+        self.finish(outcome);
+    }
+
+    /// Takes in the hooks that have ended, and the triggers that have joined.
+    fn collect(&mut self) {
+        for Ended { stage, location, at, result } in self.inner.hooks.take_ended() {
+            self.hook_ended(stage, location, at, result);
+        }
+        let repeats = self.inner.trigger.lifecycle.load().repeats();
+        if repeats != self.repeats {
+            self.repeats = repeats;
+            self.tell(Event::Repeated { repeats }, None);
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        let waited_for = |class| match self.inner.gate(class) {
+            gate if gate.is_drained() => 0,
+            // The count may be on its way to "drained", which wakes the driver; until then it is not 0.
+            gate => gate.in_flight().max(1),
+        };
+        let [critical, high, low] = Priority::ALL.map(waited_for);
+        let critical = critical + self.inner.kickers.running();
+        let forced = self.inner.trigger.lifecycle.load().forced();
+        Observed { in_flight: InFlight { critical, high, low }, forced }
+    }
+
+    fn reach(&mut self, milestone: Milestone) {
+        let inner = self.inner;
+        match milestone {
+            Milestone::Triggered => {}
+            Milestone::Refusing => {
+                self.refused_at = self.now;
+                self.in_flight = inner.in_flight();
+                for class in Priority::ALL {
+                    inner.gate(class).close();
+                }
+            }
+            Milestone::HighLate => {
+                self.high_late = true;
+                self.note_stragglers(Priority::High);
+            }
+            Milestone::LastCall => {
+                self.note_stragglers(Priority::Critical);
+                if !self.high_late {
+                    self.note_stragglers(Priority::High);
+                }
+            }
+            Milestone::Closing => {
+                self.closed_at = self.now;
+                let closing = inner.trigger.lifecycle.begin_closing();
+                debug_assert!(closing, "only the driver closes, and once");
+            }
+            Milestone::Done => {
+                self.note_stragglers(Priority::Low);
+                let done = inner.trigger.lifecycle.finish();
+                debug_assert!(done, "only the driver finishes, and once");
+            }
+        }
+        inner.waiters.reach(milestone);
+        inner.kick(milestone);
+        if milestone != Milestone::Triggered {
+            self.tell(Event::Reached { milestone, in_flight: inner.in_flight() }, None);
+        }
+    }
+
+    /// Names those of a class whose time is over.
+    fn note_stragglers(&mut self, class: Priority) {
+        let alive = match self.inner.gate(class) {
+            gate if gate.is_drained() => 0,
+            gate => gate.in_flight(),
+        };
+        let labelled = self.inner.labels.of(class, self.now);
+        *self.unlabelled.of_mut(class) = alive.saturating_sub(labelled.len());
+        self.stragglers.extend(labelled);
+    }
+
+    fn start(&mut self, stage: usize, deadline: Duration) {
+        let hooks = self.inner.hooks.take(stage);
+        let run = &mut self.stages[stage];
+        run.began = Some(self.now);
+        run.turn = self.turns;
+        self.turns += 1;
+        run.pending = hooks.iter().map(crate::hook::Hook::location).collect();
+        let name = run.name.clone();
+        self.tell(Event::StageStarted { stage, within: deadline.saturating_sub(self.now) }, Some(stage));
+        if hooks.is_empty() {
+            self.stage_ended(stage, self.now);
+        }
+        for hook in hooks {
+            let location = hook.location();
+            let inner = self.inner.clone();
+            let started = hook.start(&name, move |result| {
+                let at = inner.trigger.clock.now();
+                inner.hooks.end(Ended { stage, location, at, result });
+                inner.trigger.driver.notify();
+            });
+            if let Err(trouble) = started {
+                self.hook_ended(stage, location, self.now, Err(trouble));
+            }
+        }
+    }
+
+    fn hook_ended(
+        &mut self,
+        stage: usize,
+        location: &'static Location<'static>,
+        at: Duration,
+        result: Result<(), Trouble>,
+    ) {
+        let run = &mut self.stages[stage];
+        if run.fate == Fate::Abandoned {
+            return;
+        }
+        if let Some(own) = run.pending.iter().position(|&pending| std::ptr::eq(pending, location)) {
+            run.pending.swap_remove(own);
+        }
+        let (fate, problem) = match result {
+            Ok(()) => (Fate::Completed, None),
+            Err(Trouble::Failed(message)) => (Fate::Failed, Some(message)),
+            Err(Trouble::Panicked(message)) => (Fate::Panicked, Some(format!("{message} (hook from {location})"))),
+        };
+        run.fate = run.fate.max(fate);
+        run.problems.extend(problem);
+        if run.pending.is_empty() {
+            self.stage_ended(stage, at);
+        }
+    }
+
+    fn stage_ended(&mut self, stage: usize, at: Duration) {
+        let run = &mut self.stages[stage];
+        run.over = at;
+        let fate = run.fate;
+        let news = self.sequence.ended(stage, fate);
+        debug_assert!(news, "an abandoned stage does not get here");
+        self.tell(Event::StageEnded { stage, fate }, Some(stage));
+    }
+
+    fn abandon(&mut self, stage: usize, started: bool) {
+        let fate = if started { Fate::Abandoned } else { Fate::NotStarted };
+        if !started {
+            self.inner.hooks.give_up(stage);
+        }
+        let run = &mut self.stages[stage];
+        run.fate = fate;
+        run.over = self.now;
+        run.problems.extend(run.pending.drain(..).map(|location| format!("the hook from {location} did not end")));
+        self.tell(Event::StageEnded { stage, fate }, Some(stage));
+    }
+
+    fn tell(&self, event: Event, stage: Option<usize>) {
+        let stage = stage.map(|stage| self.stages[stage].name.clone());
+        self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage });
+    }
+
+    /// Gives the observers the rest of the time to tell the end, and then the report to `run()`.
+    fn finish(mut self, outcome: Outcome) {
+        let inner = self.inner;
+        let mut report = self.report(outcome);
+        report.failures = inner.kickers.failures();
+        judge_failures(&mut report);
+        self.tell(Event::Finished { outcome: report.outcome }, None);
+        let told = Arc::new(report.clone());
+        self.observers.finish(&told);
+        let end = self.began.saturating_add(self.plan.budget().total());
+        loop {
+            let key = inner.trigger.driver.key();
+            self.now = inner.trigger.clock.now();
+            if self.observers.are_done() || self.now >= end || inner.trigger.lifecycle.load().forced().is_some() {
+                break;
+            }
+            inner.trigger.clock.wait(&inner.trigger.driver, key, Some(end));
+        }
+        report.failures.extend(self.observers.failures());
+        judge_failures(&mut report);
+        report.repeats = inner.trigger.lifecycle.load().repeats();
+        if let Some(watchdog) = inner.watchdog() {
+            watchdog.tell(report.exit_code());
+        }
+        let fresh = inner.report.set(Arc::new(report)).is_ok();
+        debug_assert!(fresh, "there is one driver");
+        inner.waiters.notify();
+    }
+
+    fn report(&mut self, outcome: Outcome) -> Report {
+        let inner = self.inner;
+        for straggler in &mut self.stragglers {
+            straggler.let_go = !inner.labels.is_alive(straggler.id);
+        }
+        let since = |at: Duration| at.saturating_sub(self.began);
+        let stages = self.stages.drain(..).map(|run| StageReport {
+            name: run.name.as_ref().into(),
+            fate: run.fate,
+            began: run.began.map(since),
+            turn: run.turn,
+            took: run.began.map_or(Duration::ZERO, |began| run.over.saturating_sub(began)),
+            problems: run.problems,
+        });
+        Report {
+            reason: inner.trigger.lifecycle.load().reason().expect("the phase is not Running"),
+            message: inner.message.lock().take().map(Into::into),
+            outcome,
+            repeats: self.repeats,
+            budget: *self.plan.budget(),
+            took: since(self.now),
+            lame_duck: since(self.refused_at),
+            draining: self.closed_at.saturating_sub(self.refused_at),
+            closing: self.now.saturating_sub(self.closed_at),
+            in_flight: self.in_flight,
+            refused: inner.refused(),
+            stages: stages.collect(),
+            stragglers: std::mem::take(&mut self.stragglers),
+            unlabelled: self.unlabelled,
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// A kicker or an observer that failed is nothing to keep quiet about (P7).
+fn judge_failures(report: &mut Report) {
+    if !report.failures.is_empty() {
+        report.outcome = report.outcome.max(Outcome::Failed);
+    }
+}

@@ -1,0 +1,104 @@
+//! What can go wrong while a shutdown is set up. Everything is returned; nothing is logged.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use winddown_core::PlanError;
+
+/// Why a [`Shutdown`](crate::Shutdown) could not be built. Nothing of it stays behind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two stages have this name.
+    DuplicateStage(String),
+    /// A stage comes after one that does not exist.
+    UnknownStage {
+        /// The stage.
+        stage: String,
+        /// The name that there is no stage of.
+        after: String,
+    },
+    /// These stages wait for one another in a ring.
+    Cycle(Vec<String>),
+    /// There are too many stages, or they do not fit into the budget.
+    Plan(PlanError),
+    /// A signal could not be listened to.
+    Signal(SignalError),
+    /// There was no thread to be had.
+    Thread(io::Error),
+}
+
+/// Why a signal cannot be listened to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// There is no signal of this number.
+    Unknown {
+        /// The number.
+        signal: i32,
+    },
+    /// This signal cannot be caught, or not with profit (KILL, STOP, ILL, FPE, SEGV).
+    Forbidden {
+        /// The number.
+        signal: i32,
+    },
+    /// Another shutdown of this process listens to it. (Ctrl-C, whatever its number: or another user of `ctrlc`.)
+    Taken {
+        /// The number.
+        signal: i32,
+    },
+    /// The operating system would not have it.
+    Os {
+        /// The number.
+        signal: i32,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateStage(name) => write!(f, "two stages are named {name:?}"),
+            Self::UnknownStage { stage, after } => {
+                write!(f, "stage {stage:?} comes after {after:?}, which does not exist")
+            }
+            Self::Cycle(ring) => write!(f, "stages wait for one another in a ring: {ring:?}"),
+            Self::Plan(error) => error.fmt(f),
+            Self::Signal(error) => error.fmt(f),
+            Self::Thread(_) => f.write_str("no thread was to be had"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Signal(SignalError::Os { source, .. }) | Self::Thread(source) => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for SignalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { signal } => write!(f, "there is no signal {signal}"),
+            Self::Forbidden { signal } => write!(f, "signal {signal} cannot be listened to"),
+            Self::Taken { signal } => {
+                write!(f, "signal {signal} is listened to already, by another shutdown of this process")
+            }
+            Self::Os { signal, .. } => write!(f, "signal {signal} could not be listened to"),
+        }
+    }
+}
+
+impl Error for SignalError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Os { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What `main` returns. Not here: the table of exit codes (`winddown_core::Outcome`).
+
+use std::fmt;
+use std::process::{ExitCode, Termination};
+
+use crate::Report;
+use crate::shutdown::Owner;
+use crate::sync::Arc;
+
+/// The end of a wind-down, with its report. Returned from `main` it is the process's exit code.
+///
+/// While it lives, signals that come late still join instead of killing; returned from `main`, they do so to the end of
+/// the process.
+#[must_use = "return it from `main`: it is the exit code"]
+pub struct Exit {
+    report: Arc<Report>,
+    owner: Arc<Owner>,
+}
+
+impl Exit {
+    pub(crate) fn new(report: Arc<Report>, owner: Arc<Owner>) -> Self {
+        Self { report, owner }
+    }
+
+    /// How it went.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The exit code: [`Report::exit_code`].
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        self.report.exit_code()
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        let code = self.code();
+        // A repeated SIGTERM (K5) must not kill a program that is about to return 0: the handlers stay.
+        std::mem::forget(self.owner);
+        code.into()
+    }
+}
+
+impl fmt::Debug for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exit").field("code", &self.code()).field("report", &self.report).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,238 @@
+//! Hooks: what the stages do, each on a thread of its own. Not here: when (`winddown_core::Sequence`).
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::time::Duration;
+
+use crate::sync::{Arc, Mutex, thread};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What a hook may return: nothing, or a `Result` whose error is any error, a `String` or a `&str`.
+pub trait HookResult: private::Sealed {
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<E> Sealed for Result<(), E> {}
+}
+
+impl HookResult for () {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> HookResult for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Why a hook was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HookError {
+    /// No stage has this name.
+    UnknownStage(String),
+    /// The stage of this name has begun or been given up.
+    TooLate(String),
+}
+
+impl fmt::Display for HookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownStage(name) => write!(f, "there is no stage {name:?}"),
+            Self::TooLate(name) => write!(f, "stage {name:?} has begun or been given up"),
+        }
+    }
+}
+
+impl Error for HookError {}
+
+pub(crate) struct Hook {
+    run: Box<dyn FnOnce() -> Result<(), BoxError> + Send>,
+    location: &'static Location<'static>,
+}
+
+impl Hook {
+    #[track_caller]
+    pub(crate) fn new<R: HookResult>(hook: impl FnOnce() -> R + Send + 'static) -> Self {
+        Self { run: Box::new(|| hook().into_result()), location: Location::caller() }
+    }
+}
+
+/// The hooks of all stages, and which have ended.
+pub(crate) struct Hooks {
+    stages: Vec<Waiting>,
+    ended: Mutex<Vec<Ended>>,
+}
+
+struct Waiting {
+    name: Cow<'static, str>,
+    hooks: Mutex<Queue>,
+}
+
+struct Queue {
+    /// Not yet begun nor given up.
+    open: bool,
+    hooks: Vec<Hook>,
+}
+
+/// One hook's end.
+pub(crate) struct Ended {
+    pub(crate) stage: usize,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) at: Duration,
+    pub(crate) result: Result<(), Trouble>,
+}
+
+/// What went wrong with a hook.
+pub(crate) enum Trouble {
+    Failed(String),
+    Panicked(String),
+}
+
+impl Hooks {
+    pub(crate) fn new(stages: impl Iterator<Item = (Cow<'static, str>, Vec<Hook>)>) -> Self {
+        let stages =
+            stages.map(|(name, hooks)| Waiting { name, hooks: Mutex::new(Queue { open: true, hooks }) }).collect();
+        Self { stages, ended: Mutex::default() }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|stage| &*stage.name)
+    }
+
+    #[track_caller]
+    pub(crate) fn add<R: HookResult>(
+        &self,
+        stage: &str,
+        hook: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<(), HookError> {
+        let waiting = self.stages.iter().find(|waiting| waiting.name == stage);
+        let waiting = waiting.ok_or_else(|| HookError::UnknownStage(stage.to_owned()))?;
+        let hook = Hook::new(hook);
+        let mut queue = waiting.hooks.lock();
+        if !queue.open {
+            // The hook is dropped by the caller's thread, after the lock.
+            return Err(HookError::TooLate(stage.to_owned()));
+        }
+        queue.hooks.push(hook);
+        Ok(())
+    }
+
+    /// The hooks of a stage that begins. None are taken for it any more.
+    pub(crate) fn take(&self, stage: usize) -> Vec<Hook> {
+        let mut queue = self.stages[stage].hooks.lock();
+        queue.open = false;
+        std::mem::take(&mut queue.hooks)
+    }
+
+    /// Takes no more hooks for a stage that will not begin. Those it has stay where they are: their destructors are a
+    /// stranger's code, which the driver must not run (P6).
+    pub(crate) fn give_up(&self, stage: usize) {
+        self.stages[stage].hooks.lock().open = false;
+    }
+
+    pub(crate) fn end(&self, ended: Ended) {
+        self.ended.lock().push(ended);
+    }
+
+    /// Those that have ended since last asked.
+    pub(crate) fn take_ended(&self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended.lock())
+    }
+}
+
+impl Hook {
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    /// Runs it on a thread of its own, which then says how it went.
+    pub(crate) fn start(
+        self,
+        stage: &str,
+        tell: impl FnOnce(Result<(), Trouble>) + Send + 'static,
+    ) -> Result<(), Trouble> {
+        let tell = move |result| {
+            tell(match result {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(Trouble::Failed(error)),
+                Err(Panicked(message)) => Err(Trouble::Panicked(message)),
+            });
+        };
+        // The error becomes text inside: its own destructor and `Display` may panic too.
+        let run = || (self.run)().map_err(|error| chain(&*error));
+        spawn(stage, run, tell).map_err(|error| Trouble::Failed(format!("got no thread: {error}")))
+    }
+}
+
+/// An error and what it came from, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A panic's message.
+pub(crate) struct Panicked(pub(crate) String);
+
+/// Runs a stranger's closure on a thread of its own and tells how it ended. With `panic = "abort"` a panic ends the
+/// process, and nothing is told.
+///
+/// Where there is no thread to be had the closure never runs, and is leaked: its destructors are a stranger's code, which
+/// the calling thread must not run (P6).
+pub(crate) fn spawn<T: 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+    tell: impl FnOnce(Result<T, Panicked>) + Send + 'static,
+) -> io::Result<()> {
+    let job = Arc::new(Mutex::new(Some(run)));
+    let theirs = job.clone();
+    let spawned = thread::Builder::new().name(thread_name(name)).spawn(move || {
+        let run = theirs.lock().take().expect("taken here only");
+        tell(caught(run));
+    });
+    if spawned.is_err() {
+        std::mem::forget(job);
+    }
+    spawned.map(drop)
+}
+
+/// Runs a stranger's closure where it stands, and catches its panic.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panicked(message(payload)))
+}
+
+/// Thread names end at the first NUL, and a NUL in one is a panic.
+pub(crate) fn thread_name(part: &str) -> String {
+    format!("wd:{}", part.replace('\0', ""))
+}
+
+fn message(payload: Box<dyn Any + Send>) -> String {
+    let text = match payload.downcast::<&str>() {
+        Ok(text) => return (*text).to_owned(),
+        Err(payload) => payload.downcast::<String>(),
+    };
+    match text {
+        Ok(text) => *text,
+        Err(payload) => {
+            // The destructor of an unknown payload may panic in its turn.
+            std::mem::forget(payload);
+            "a payload that is no string".to_owned()
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Ctrl-C through the crate `ctrlc`: all there is on Windows, and on Unix for who asks for it. A thread of that crate's
+//! runs this, so nothing here has to be async-signal-safe.
+
+use std::io;
+use std::sync::Weak;
+
+use winddown_core::{Escalate, Forced, Outcome, Reason};
+
+use crate::SignalError;
+use crate::shutdown::Inner;
+use crate::sync::{Arc, Mutex};
+use crate::watchdog::exit_now;
+
+/// The number of Ctrl-C's signal, also where it has none.
+const SIGINT: i32 = 2;
+
+struct Ear {
+    /// `ctrlc` can neither remove a handler nor take a second one: the first stays for good.
+    installed: bool,
+    owner: Weak<Inner>,
+}
+
+static EAR: Mutex<Ear> = Mutex::new(Ear { installed: false, owner: Weak::new() });
+
+/// Interrupts that one shutdown hears. Dropped, they have their default action again, by imitation.
+pub(crate) struct Installed {
+    /// Given back when dropped.
+    #[cfg(unix)]
+    _sigint: crate::signal::Claim,
+}
+
+impl Installed {
+    pub(crate) fn new(inner: &Arc<Inner>) -> Result<Self, SignalError> {
+        #[cfg(unix)]
+        let sigint = crate::signal::Claim::new(SIGINT)?;
+        let mut ear = EAR.lock();
+        if ear.owner.strong_count() > 0 {
+            return Err(SignalError::Taken { signal: SIGINT });
+        }
+        if !ear.installed {
+            ctrlc::try_set_handler(heard).map_err(|error| match error {
+                ctrlc::Error::System(source) => SignalError::Os { signal: SIGINT, source },
+                ctrlc::Error::MultipleHandlers => SignalError::Taken { signal: SIGINT },
+                other @ ctrlc::Error::NoSuchSignal(_) => {
+                    SignalError::Os { signal: SIGINT, source: io::Error::other(other) }
+                }
+            })?;
+            ear.installed = true;
+        }
+        ear.owner = Arc::downgrade(inner);
+        Ok(Self {
+            #[cfg(unix)]
+            _sigint: sigint,
+        })
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        EAR.lock().owner = Weak::new();
+    }
+}
+
+fn heard() {
+    let owner = EAR.lock().owner.upgrade();
+    match owner {
+        Some(inner) => {
+            let (_, escalate) = inner.trigger.fire(Reason::Interrupt);
+            if escalate == Escalate::Exit {
+                exit_now(Outcome::Forced(Forced::Interrupt).exit_code(Reason::Interrupt).into());
+            }
+        }
+        #[cfg(unix)]
+        None => crate::signal::default_action(SIGINT),
+        // STATUS_CONTROL_C_EXIT, as Windows' own handler has it.
+        #[cfg(not(unix))]
+        None => exit_now(0xC000_013A_u32.cast_signed()),
+    }
+}

@@ -1,0 +1,101 @@
+//! Graceful shutdown for programs on threads.
+//!
+//! A program is told to stop: a deploy sends SIGTERM, a person presses Ctrl-C. It stops accepting, finishes what it has
+//! accepted, takes its parts down in order, and is over within one budget, with a report of what happened and an exit
+//! code that tells the truth.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use winddown::{Budget, Exit, Shutdown, Stage};
+//!
+//! fn main() -> Result<Exit, Box<dyn std::error::Error>> {
+//!     let shutdown = Shutdown::builder()
+//!         .budget(Budget::kubernetes(Duration::from_secs(30), Duration::ZERO))
+//!         .signals() // SIGTERM and SIGINT
+//!         .stage(Stage::new("database").hook(|| println!("closing the pool")))
+//!         .stage(Stage::new("workers").hook(|| println!("joining the workers")))
+//!         .build()?;
+//!
+//!     let handle = shutdown.clone();
+//!     std::thread::spawn(move || {
+//!         while let Ok(pass) = handle.enter() {
+//!             // serve one request; the wind-down waits for it
+//!             drop(pass);
+//!         }
+//!     });
+//!
+//!     Ok(shutdown.run()) // waits for the signal, winds down, is the exit code
+//! }
+//! ```
+//!
+//! # The parts
+//!
+//! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads to stop,
+//!   [`trigger`](Shutdown::trigger) asks for it, [`run`](Shutdown::run) waits for the end.
+//! - [`Stage`] and its hooks: what closes, in which order, by when.
+//! - [`Kicker`]: reaching threads that are blocked in something of their own.
+//! - [`Budget`]: how long everything may take, under Kubernetes, under systemd, from the environment ([`FromEnv`]).
+//! - [`Report`] and [`Exit`]: how it went, and the exit code ([`Outcome::exit_code`] has the table).
+//! - [`Observer`]: being told while it happens.
+//! - [`testing`]: made-up time.
+//!
+//! # Limits
+//!
+//! - Blocked threads are not freed by magic: a thread that holds a pass and never lets go is waited for until the drain's
+//!   deadline, and then named.
+//! - An abandoned hook's thread goes on running. Rust can end a process, but not a thread.
+//! - With `panic = "abort"` a panic in a hook ends the process.
+//! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report.
+//! - 64-bit atomics are needed: every tier-1 and tier-2 target with `std` but a few MIPS and PowerPC ones.
+//! - What happens after [`run`](Shutdown::run), such as the destructors of `main`'s locals, is the program's. An opt-in
+//!   [watchdog](Builder::watchdog) ends a process that outlives its budget.
+//!
+//! # Features
+//!
+//! - `crossbeam-channel` (on by default): [`Token::receiver`].
+//! - `ctrlc`: [`Builder::ctrl_c`] on Unix; Windows always has it.
+
+mod builder;
+mod clock;
+mod drive;
+mod env;
+mod error;
+mod event_count;
+mod exit;
+mod hook;
+#[cfg(any(windows, feature = "ctrlc"))]
+mod interrupt;
+mod kicker;
+mod label;
+mod observe;
+mod pass;
+mod render;
+mod report;
+mod shutdown;
+mod signal;
+mod stage;
+mod sync;
+pub mod testing;
+mod token;
+mod trigger;
+mod wait_group;
+mod watchdog;
+
+pub use builder::Builder;
+pub use env::{EnvError, FromEnv};
+pub use error::{BuildError, SignalError};
+pub use exit::Exit;
+pub use hook::{HookError, HookResult};
+pub use kicker::Kicker;
+pub use observe::{Notice, Observer};
+pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
+pub use report::{Failure, Part, Report, StageReport, Straggler};
+pub use shutdown::Shutdown;
+pub use stage::Stage;
+pub use token::Token;
+pub use wait_group::{Member, WaitGroup};
+
+pub use winddown_core::{
+    Budget, Escalation, Event, Fate, Forced, InFlight, Milestone, Outcome, Phase, PlanError, Priority, Reason, Refused,
+    Repeats,
+};

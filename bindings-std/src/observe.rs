@@ -1,0 +1,157 @@
+//! Telling observers what happens, without waiting for them.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use winddown_core::{Event, InFlight};
+
+use crate::Report;
+use crate::event_count::EventCount;
+use crate::hook::{Panicked, caught, thread_name};
+use crate::report::{Failure, Part};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, mpsc, thread};
+
+/// One thing that happened, as observers get it. Prints as a line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Notice {
+    /// When, after the trigger.
+    pub at: Duration,
+    /// What.
+    pub event: Event,
+    /// The name of the stage that it is about, if it is about one.
+    pub stage: Option<Arc<str>>,
+}
+
+/// Somebody who is told what happens: logs, metrics, a progress line.
+///
+/// Each observer has a thread of its own, so one that blocks is late alone: the driver never waits for it but at the
+/// very end, for [`Budget::flush`](winddown_core::Budget::flush) at most. One that panics or is late is named in the
+/// report, and the exit code is not 0.
+///
+/// Every `FnMut(&Notice)` is an observer:
+///
+/// ```
+/// use winddown::{Reason, Shutdown};
+///
+/// let shutdown = Shutdown::builder().observer(|notice: &winddown::Notice| eprintln!("{notice}")).build()?;
+/// shutdown.trigger(Reason::Requested);
+/// let exit = shutdown.run();
+/// # Ok::<(), winddown::BuildError>(())
+/// ```
+pub trait Observer: Send + 'static {
+    /// Something happened.
+    fn notice(&mut self, notice: &Notice);
+
+    /// It is over. The last call. The report lacks only what observers do with it.
+    fn finished(&mut self, report: &Report) {
+        let _ = report;
+    }
+}
+
+impl<F: FnMut(&Notice) + Send + 'static> Observer for F {
+    fn notice(&mut self, notice: &Notice) {
+        self(notice);
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>8.3} s  ", self.at.as_secs_f64())?;
+        let stage = self.stage.as_deref().unwrap_or_default();
+        match self.event {
+            Event::Triggered { reason } => write!(f, "{reason}: winding down"),
+            Event::Repeated { repeats } => {
+                write!(f, "asked again: {} interrupts, {} others", repeats.interrupts, repeats.others)
+            }
+            Event::Reached { milestone, in_flight: InFlight::NONE } => write!(f, "{milestone}"),
+            Event::Reached { milestone, in_flight } => write!(f, "{milestone}, {} in flight", in_flight.total()),
+            Event::StageStarted { within, .. } => write!(f, "{stage}: begins, within {:.1} s", within.as_secs_f64()),
+            Event::StageEnded { fate, .. } => write!(f, "{stage}: {fate}"),
+            Event::Finished { outcome } => write!(f, "finished: {outcome}"),
+            _ => write!(f, "{:?}", self.event),
+        }
+    }
+}
+
+enum Told {
+    Notice(Notice),
+    Finished(Arc<Report>),
+}
+
+/// The driver's end of the observers.
+pub(crate) struct Observers {
+    seats: Vec<Place>,
+}
+
+struct Place {
+    channel: mpsc::Sender<Told>,
+    done: Arc<AtomicBool>,
+    panicked: Arc<Mutex<Option<String>>>,
+}
+
+impl Observers {
+    pub(crate) fn spawn(observers: Vec<Box<dyn Observer>>, driver: &Arc<EventCount>) -> io::Result<Self> {
+        let seats = observers.into_iter().map(|observer| Place::spawn(observer, driver.clone()));
+        Ok(Self { seats: seats.collect::<io::Result<_>>()? })
+    }
+
+    /// Tells everyone, and waits for nobody.
+    pub(crate) fn tell(&self, notice: &Notice) {
+        for place in &self.seats {
+            // A channel that is closed is an observer that has panicked.
+            let _ = place.channel.send(Told::Notice(notice.clone()));
+        }
+    }
+
+    pub(crate) fn finish(&self, report: &Arc<Report>) {
+        for place in &self.seats {
+            let _ = place.channel.send(Told::Finished(report.clone()));
+        }
+    }
+
+    /// Whether everyone has heard the end.
+    pub(crate) fn are_done(&self) -> bool {
+        // Pairs with the release in `Place::spawn`.
+        self.seats.iter().all(|place| place.done.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn failures(&self) -> Vec<Failure> {
+        let problem = |place: &Place| match &*place.panicked.lock() {
+            Some(message) => Some(format!("panicked: {message}")),
+            None if !place.done.load(Ordering::Acquire) => Some("was late to hear the end".to_owned()),
+            None => None,
+        };
+        let problems = self.seats.iter().enumerate().filter_map(|(number, place)| Some((number, problem(place)?)));
+        problems
+            .map(|(number, what)| Failure { part: Part::Observer, what: format!("observer {number} {what}") })
+            .collect()
+    }
+}
+
+impl Place {
+    fn spawn(mut observer: Box<dyn Observer>, driver: Arc<EventCount>) -> io::Result<Self> {
+        let (channel, told) = mpsc::channel();
+        let done = Arc::new(AtomicBool::new(false));
+        let panicked = Arc::new(Mutex::new(None));
+        let place = Self { channel, done: done.clone(), panicked: panicked.clone() };
+        thread::Builder::new().name(thread_name("observer")).spawn(move || {
+            let listened = caught(move || {
+                while let Ok(told) = told.recv() {
+                    match told {
+                        Told::Notice(notice) => observer.notice(&notice),
+                        Told::Finished(report) => return observer.finished(&report),
+                    }
+                }
+            });
+            if let Err(Panicked(message)) = listened {
+                *panicked.lock() = Some(message);
+            }
+            // Release pairs with `are_done`.
+            done.store(true, Ordering::Release);
+            driver.notify();
+        })?;
+        Ok(place)
+    }
+}

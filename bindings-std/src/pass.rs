@@ -1,0 +1,195 @@
+//! Being admitted: passes, and the classes and labels they may have.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+
+use winddown_core::{Gate, Priority, Refused};
+
+use crate::event_count::Bell;
+use crate::label::Registered;
+use crate::shutdown::{Inner, Shutdown};
+use crate::sync::Arc;
+
+/// One admitted piece of work, until it is dropped. From [`Shutdown::enter`].
+///
+/// The wind-down waits for it. One that is lost with [`std::mem::forget`] is a straggler: waited for until the drain's
+/// deadline, and counted in the report.
+#[must_use = "dropped at once, it admits nothing"]
+pub struct Pass<'a>(winddown_core::Pass<'a, Bell>);
+
+impl Pass<'_> {
+    /// Another pass for a part of the same work, also while everyone else is refused: the work was admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Full`], where as many passes are alive as can be counted.
+    pub fn split(&self) -> Result<Self, Refused> {
+        self.0.split().map(Self)
+    }
+}
+
+/// A [`Pass`] that leaves the scope. From [`Shutdown::enter_owned`].
+///
+/// It keeps the shutdown's state alive, for the price of cloning and dropping an `Arc`.
+#[must_use = "dropped at once, it admits nothing"]
+pub struct OwnedPass(winddown_core::OwnedPass<Holder, Bell>);
+
+impl OwnedPass {
+    /// As [`Pass::split`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pass::split`].
+    pub fn split(&self) -> Result<Self, Refused> {
+        self.0.split().map(Self)
+    }
+}
+
+/// A pass, borrowed or owned, whose holder is named in the report should it be late.
+#[must_use = "dropped at once, it admits nothing"]
+pub struct Labelled<P> {
+    // Given back first: when the last pass wakes the driver, nobody is registered any more.
+    _registered: Registered,
+    _pass: P,
+}
+
+impl fmt::Debug for Pass<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OwnedPass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedPass").finish_non_exhaustive()
+    }
+}
+
+impl<P> fmt::Debug for Labelled<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Labelled").finish_non_exhaustive()
+    }
+}
+
+/// What an [`OwnedPass`] holds: the way to its gate.
+#[derive(Clone)]
+struct Holder {
+    inner: Arc<Inner>,
+    class: Priority,
+}
+
+impl Deref for Holder {
+    type Target = Gate<Bell>;
+
+    fn deref(&self) -> &Gate<Bell> {
+        self.inner.gate(self.class)
+    }
+}
+
+impl Inner {
+    #[inline]
+    pub(crate) fn enter(&self, class: Priority) -> Result<Pass<'_>, Refused> {
+        self.gate(class).enter().map(Pass).inspect_err(|_| self.count_refused())
+    }
+
+    #[inline]
+    pub(crate) fn enter_owned(self: &Arc<Self>, class: Priority) -> Result<OwnedPass, Refused> {
+        let holder = Holder { inner: self.clone(), class };
+        Gate::enter_owned(holder).map(OwnedPass).inspect_err(|_| self.count_refused())
+    }
+}
+
+/// Work with a class of its own. From [`Shutdown::work`].
+///
+/// ```
+/// use winddown::{Priority, Shutdown};
+///
+/// let shutdown = Shutdown::builder().build()?;
+/// let prefetch = shutdown.work().priority(Priority::Low).enter();
+/// let upload = shutdown.work().priority(Priority::High).label("upload of 17").enter_owned();
+/// # drop((prefetch, upload));
+/// # Ok::<(), winddown::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nothing is admitted before `enter`"]
+pub struct Work<'a> {
+    shutdown: &'a Shutdown,
+    class: Priority,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(shutdown: &'a Shutdown) -> Self {
+        Self { shutdown, class: Priority::default() }
+    }
+
+    /// How long the drain waits for it; Critical unless set.
+    pub fn priority(mut self, class: Priority) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// What the report calls it, should it be late, along with the place in the source where it was admitted, its age
+    /// and its thread. Costs an entry in a register under a lock.
+    pub fn label(self, label: impl Into<Cow<'static, str>>) -> LabelledWork<'a> {
+        LabelledWork { work: self, label: label.into() }
+    }
+
+    /// As [`Shutdown::enter`], with this class.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Shutdown::enter`].
+    pub fn enter(self) -> Result<Pass<'a>, Refused> {
+        self.shutdown.inner().enter(self.class)
+    }
+
+    /// As [`Shutdown::enter_owned`], with this class.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Shutdown::enter`].
+    pub fn enter_owned(self) -> Result<OwnedPass, Refused> {
+        self.shutdown.inner().enter_owned(self.class)
+    }
+}
+
+/// Work with a label. From [`Work::label`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is admitted before `enter`"]
+pub struct LabelledWork<'a> {
+    work: Work<'a>,
+    label: Cow<'static, str>,
+}
+
+impl<'a> LabelledWork<'a> {
+    /// As [`Shutdown::enter`], with this class and label.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Shutdown::enter`].
+    #[track_caller]
+    pub fn enter(self) -> Result<Labelled<Pass<'a>>, Refused> {
+        let pass = self.work.enter()?;
+        Ok(self.register(pass, Location::caller()))
+    }
+
+    /// As [`Shutdown::enter_owned`], with this class and label.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Shutdown::enter`].
+    #[track_caller]
+    pub fn enter_owned(self) -> Result<Labelled<OwnedPass>, Refused> {
+        let pass = self.work.enter_owned()?;
+        Ok(self.register(pass, Location::caller()))
+    }
+
+    fn register<P>(self, pass: P, location: &'static Location<'static>) -> Labelled<P> {
+        let inner = self.work.shutdown.inner();
+        let since = inner.trigger.clock.now();
+        let registered = inner.labels.register(self.label, self.work.class, location, since);
+        Labelled { _registered: registered, _pass: pass }
+    }
+}

@@ -1,0 +1,114 @@
+//! What there is to say afterwards, with names. Not here: how it looks (`render`).
+
+use std::panic::Location;
+use std::time::Duration;
+
+use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats};
+
+/// How a wind-down went. Prints as a timeline.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// Why it began.
+    pub reason: Reason,
+    /// What the first trigger said to it.
+    pub message: Option<String>,
+    /// How it went as a whole: the worst thing that happened.
+    pub outcome: Outcome,
+    /// How often it was asked for.
+    pub repeats: Repeats,
+    /// The time it had.
+    pub budget: Budget,
+    /// The time from the trigger to the end of the last stage.
+    pub took: Duration,
+    /// Of that, still admitting.
+    pub lame_duck: Duration,
+    /// Of that, refusing and waiting for what was in flight.
+    pub draining: Duration,
+    /// Of that, running the stages.
+    pub closing: Duration,
+    /// What was in flight when the program began to refuse.
+    pub in_flight: InFlight,
+    /// How often entry was refused.
+    pub refused: u64,
+    /// Every stage, in the order in which they were given.
+    pub stages: Vec<StageReport>,
+    /// Who held a labelled pass when their time was over.
+    pub stragglers: Vec<Straggler>,
+    /// How many passes without a label were alive when their time was over.
+    pub unlabelled: InFlight,
+    /// What else went wrong, in kickers and observers.
+    pub failures: Vec<Failure>,
+}
+
+impl Report {
+    /// The process exit code that tells the truth: [`Outcome::exit_code`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.outcome.exit_code(self.reason)
+    }
+
+    /// The stage of this name.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> Option<&StageReport> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+}
+
+/// What became of a stage.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StageReport {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub fate: Fate,
+    /// When it began, after the trigger; `None` if it did not.
+    pub began: Option<Duration>,
+    /// As the how-manieth it began, from 0 on; meaningless if it did not.
+    pub turn: usize,
+    /// How long it ran, or was waited for.
+    pub took: Duration,
+    /// What went wrong, a line for each hook that failed, panicked or was abandoned.
+    pub problems: Vec<String>,
+}
+
+/// The holder of a labelled pass that was still alive when its time was over: for class High at its cap, for class
+/// Critical at the drain's deadline, for class Low at the end.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Straggler {
+    pub(crate) id: u64,
+    /// Its label.
+    pub label: String,
+    /// Its class.
+    pub class: Priority,
+    /// Where it was admitted.
+    pub location: &'static Location<'static>,
+    /// How long it had been alive.
+    pub age: Duration,
+    /// The name of the thread that it was admitted on, or its id.
+    pub thread: String,
+    /// Whether it had let go by the end.
+    pub let_go: bool,
+}
+
+/// Something that went wrong outside the stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// In what.
+    pub part: Part,
+    /// What, and where.
+    pub what: String,
+}
+
+/// What a [`Failure`] was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// A [`Kicker`](crate::Kicker)'s closure.
+    Kicker,
+    /// An [`Observer`](crate::Observer).
+    Observer,
+}

@@ -1,0 +1,360 @@
+//! The handle that people clone, and the state that it shares with driver, passes and tokens.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::process;
+
+use winddown_core::{Escalate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Priority, Reason, Refused};
+
+use crate::drive::{self, Seat};
+use crate::event_count::Bell;
+use crate::hook::Hooks;
+use crate::kicker::{Kicker, Kickers};
+use crate::label::Labels;
+use crate::pass::Work;
+use crate::signal::Signals;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, Padded};
+use crate::token::Waiters;
+use crate::trigger::Trigger;
+use crate::watchdog::{Watchdog, exit_now};
+use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Report, Token};
+
+/// A program's shutdown: cheap to clone, the same for every clone.
+///
+/// Made by [`Shutdown::builder`]. Work asks [`enter`](Self::enter) to be let in, long-running threads watch a
+/// [`token`](Self::token), `main` calls [`run`](Self::run).
+///
+/// When the last clone is dropped while the program runs, the driver's thread ends and the signals asked for have their
+/// default action again. A wind-down that has begun goes on to its end, with or without a handle.
+///
+/// # Fork
+///
+/// A child made by `fork` has only the thread that forked: not the driver's. So daemonise first and build after. Where
+/// that cannot be, [`run`](Self::run) notices and drives on the calling thread; observers and a watchdog, whose threads
+/// stayed with the parent, are then silent.
+///
+/// # Scoped threads
+///
+/// [`std::thread::scope`] joins its threads, stragglers too, for ever. Call [`run`](Self::run) inside the scope and end
+/// the process there, if anything was abandoned:
+///
+/// ```no_run
+/// # use winddown::Shutdown;
+/// # let shutdown = Shutdown::builder().signals().build()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| { /* a worker that might never let go */ });
+///     let exit = shutdown.run();
+///     if !exit.report().stragglers.is_empty() {
+///         std::process::exit(exit.code().into());
+///     }
+/// });
+/// # Ok::<(), winddown::BuildError>(())
+/// ```
+///
+/// or set a [watchdog](Builder::watchdog).
+#[derive(Clone)]
+pub struct Shutdown {
+    inner: Arc<Inner>,
+    owner: Arc<Owner>,
+}
+
+/// What all parts share. The driver, passes and tokens keep it alive.
+pub(crate) struct Inner {
+    pub(crate) trigger: Trigger,
+    gates: [Padded<Gate<Bell>>; 3],
+    refused: AtomicU64,
+    pub(crate) waiters: Waiters,
+    pub(crate) kickers: Kickers,
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) hooks: Hooks,
+    watchdog: OnceLock<Watchdog>,
+    /// What goes with the reason.
+    pub(crate) message: Mutex<Option<Cow<'static, str>>>,
+    /// Taken by whoever drives, when there is something to drive.
+    pub(crate) seat: Mutex<Option<Seat>>,
+    pub(crate) report: OnceLock<Arc<Report>>,
+    /// Nobody can trigger any more.
+    orphaned: AtomicBool,
+    /// The process that the driver's thread is in.
+    process: u32,
+}
+
+/// What lives as long as there is a handle.
+pub(crate) struct Owner {
+    inner: Arc<Inner>,
+    /// Uninstalls when dropped.
+    _signals: Signals,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // Release pairs with the acquire in `is_orphaned`.
+        self.inner.orphaned.store(true, Ordering::Release);
+        self.inner.trigger.driver.notify();
+        if let Some(watchdog) = self.inner.watchdog() {
+            watchdog.dismiss();
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(trigger: Trigger, hooks: Hooks) -> Self {
+        let bell = || Padded(Gate::with_notify(Bell(trigger.driver.clone())));
+        Self {
+            gates: [bell(), bell(), bell()],
+            refused: AtomicU64::new(0),
+            waiters: Waiters::default(),
+            kickers: Kickers::default(),
+            labels: Arc::default(),
+            hooks,
+            watchdog: OnceLock::new(),
+            message: Mutex::new(None),
+            seat: Mutex::new(None),
+            report: OnceLock::new(),
+            orphaned: AtomicBool::new(false),
+            process: process::id(),
+            trigger,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn gate(&self, class: Priority) -> &Gate<Bell> {
+        &self.gates[class as usize].0
+    }
+
+    #[cold]
+    pub(crate) fn count_refused(&self) {
+        // Relaxed: a figure for people.
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn in_flight(&self) -> InFlight {
+        let [critical, high, low] = Priority::ALL.map(|class| self.gate(class).in_flight());
+        InFlight { critical, high, low }
+    }
+
+    pub(crate) fn set_watchdog(&self, watchdog: Watchdog) {
+        // A second one would be dropped here, and with that dismissed. There is none.
+        let _ = self.watchdog.set(watchdog);
+    }
+
+    pub(crate) fn watchdog(&self) -> Option<&Watchdog> {
+        self.watchdog.get()
+    }
+
+    pub(crate) fn is_orphaned(&self) -> bool {
+        // Pairs with the release in `Owner::drop`.
+        self.orphaned.load(Ordering::Acquire)
+    }
+
+    /// From ordinary code, never from a handler: `Trigger::fire`, and the first of the wakes right here.
+    pub(crate) fn trigger(&self, reason: Reason, message: Option<Cow<'static, str>>) -> bool {
+        // With the lock held, a report that is made meanwhile waits for the message.
+        let mut kept = self.message.lock();
+        let (first, escalate) = self.trigger.fire(reason);
+        if first {
+            *kept = message;
+        }
+        drop(kept);
+        if first {
+            self.waiters.notify();
+        }
+        if escalate == Escalate::Exit {
+            exit_now(Outcome::Forced(Forced::Interrupt).exit_code(reason).into());
+        }
+        first
+    }
+}
+
+impl Shutdown {
+    /// Begins to set one up.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn new(inner: Arc<Inner>, signals: Signals) -> Self {
+        let owner = Arc::new(Owner { inner: inner.clone(), _signals: signals });
+        Self { inner, owner }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// Asks to be let in: a pass that the wind-down waits for, as work of class Critical.
+    ///
+    /// One load and one read-modify-write when admitted; no lock, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`] once the program refuses work, for ever after. During the lame duck it still admits.
+    /// [`Refused::Full`] where as many passes are alive as can be counted.
+    ///
+    /// ```
+    /// use winddown::{Reason, Shutdown};
+    ///
+    /// let shutdown = Shutdown::builder().build()?;
+    /// match shutdown.enter() {
+    ///     Ok(pass) => { /* serve */ drop(pass) }
+    ///     Err(refused) => eprintln!("503: {refused}"),
+    /// }
+    /// shutdown.trigger(Reason::Requested);
+    /// let exit = shutdown.run();
+    /// assert!(shutdown.enter().is_err());
+    /// # Ok::<(), winddown::BuildError>(())
+    /// ```
+    #[inline]
+    pub fn enter(&self) -> Result<Pass<'_>, Refused> {
+        self.inner.enter(Priority::Critical)
+    }
+
+    /// As [`enter`](Self::enter), for work that leaves the scope (another thread, a queue).
+    ///
+    /// # Errors
+    ///
+    /// As for [`enter`](Self::enter).
+    #[inline]
+    pub fn enter_owned(&self) -> Result<OwnedPass, Refused> {
+        self.inner.enter_owned(Priority::Critical)
+    }
+
+    /// Work with a class or a label.
+    pub fn work(&self) -> Work<'_> {
+        Work::new(self)
+    }
+
+    /// Whether the program was asked to stop. One load.
+    #[inline]
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.inner.trigger.lifecycle.is_shutting_down()
+    }
+
+    /// Where the program is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.inner.trigger.lifecycle.load().phase()
+    }
+
+    /// Why it was asked to stop; `None` while running.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.inner.trigger.lifecycle.load().reason()
+    }
+
+    /// How many passes are alive at the moment.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.inner.in_flight()
+    }
+
+    /// Something to wait with for the program to be asked to stop.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token_at(Milestone::Triggered)
+    }
+
+    /// As [`token`](Self::token), for another point of the wind-down: [`Milestone::Refusing`], say, to go on accepting
+    /// through the lame duck.
+    #[must_use]
+    pub fn token_at(&self, milestone: Milestone) -> Token {
+        Token::new(self.inner.clone(), milestone)
+    }
+
+    /// As [`token`](Self::token), for the point at which work of this class is told to stop.
+    #[must_use]
+    pub fn token_for(&self, class: Priority) -> Token {
+        self.token_at(class.told_at())
+    }
+
+    /// Asks the program to stop. Says whether this call was the first to; later ones join.
+    ///
+    /// From any thread, at any time: before [`run`](Self::run), without it, from a hook. Not from a signal handler: let
+    /// [`Builder::signals`] do that.
+    ///
+    /// A [`Reason::Interrupt`] escalates when repeated, as one from a terminal does: by default the second ends all
+    /// waiting, and the third ends the process from within this call.
+    #[expect(clippy::must_use_candidate, reason = "who was first is of interest to few")]
+    pub fn trigger(&self, reason: Reason) -> bool {
+        self.inner.trigger(reason, None)
+    }
+
+    /// As [`trigger`](Self::trigger), with a message for the report. The first trigger's is kept.
+    pub fn trigger_with(&self, reason: Reason, message: impl Into<Cow<'static, str>>) -> bool {
+        self.inner.trigger(reason, Some(message.into()))
+    }
+
+    /// Ends all waiting: stages that run are abandoned, those that have not begun never will, and the outcome is
+    /// [`Forced`](winddown_core::Outcome::Forced). Says whether this call did it; not while running, nor when done.
+    #[expect(clippy::must_use_candidate, reason = "who was first is of interest to few")]
+    pub fn force(&self) -> bool {
+        let forced = self.inner.trigger.lifecycle.force(Forced::Call);
+        self.inner.trigger.driver.notify();
+        forced
+    }
+
+    /// Gives a stage one more hook, for what was set up after [`build`](Builder::build). Hooks of one stage run side by
+    /// side, each on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// There is no such stage, or it has begun or been given up. The hook then never runs: what it was to do is still the
+    /// caller's to do.
+    pub fn hook<R: HookResult>(&self, stage: &str, hook: impl FnOnce() -> R + Send + 'static) -> Result<(), HookError> {
+        self.inner.hooks.add(stage, hook)
+    }
+
+    /// Has `kick` run once when the program is asked to stop: for a thread that is blocked in something a token cannot
+    /// interrupt. See [`Kicker`] for what to do in it.
+    ///
+    /// If the program was asked already, it runs right here before this returns.
+    pub fn kicker(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
+        Kicker::new(&self.inner, Milestone::Triggered, kick)
+    }
+
+    /// As [`kicker`](Self::kicker), when the lame duck is over: for what should go on accepting till then.
+    pub fn kicker_at_refusal(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
+        Kicker::new(&self.inner, Milestone::Refusing, kick)
+    }
+
+    /// As [`kicker`](Self::kicker), at the drain's deadline: to cut what would never end. It does not run if the drain
+    /// ended in time.
+    pub fn kicker_at_last_call(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
+        Kicker::new(&self.inner, Milestone::LastCall, kick)
+    }
+
+    /// Waits until the program was asked to stop and has wound down. Returns by the budget's deadline, whatever hooks,
+    /// passes and observers do (P6).
+    ///
+    /// Return it from `main`: [`Exit`] is the process's exit code. What happens after, such as the destructors of
+    /// `main`'s locals, is the program's own affair.
+    #[must_use = "the exit code is in it"]
+    pub fn run(&self) -> Exit {
+        let inner = &self.inner;
+        if process::id() != inner.process {
+            drive::stand_by(inner);
+        }
+        let report = loop {
+            let key = inner.waiters.key();
+            if let Some(report) = inner.report.get() {
+                break report.clone();
+            }
+            inner.waiters.sleep(&inner.trigger.clock, key, None);
+        };
+        Exit::new(report, self.owner.clone())
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown")
+            .field("phase", &self.phase())
+            .field("reason", &self.reason())
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! The only code that meets operating-system signals. Unsafe code is here and nowhere else, each use with its reason.
+
+use crate::SignalError;
+#[cfg(any(windows, feature = "ctrlc"))]
+use crate::interrupt;
+use crate::shutdown::Inner;
+use crate::sync::Arc;
+
+/// What a program asked to hear.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) signals: Vec<i32>,
+    #[cfg(any(windows, feature = "ctrlc"))]
+    pub(crate) ctrl_c: bool,
+}
+
+/// The signals that a shutdown hears. Dropped, they have their default action again (G6).
+#[derive(Default)]
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    installed: Vec<unix::Installed>,
+    #[cfg(any(windows, feature = "ctrlc"))]
+    ctrl_c: Option<interrupt::Installed>,
+}
+
+impl Signals {
+    /// Hears them from now on, all of them or none.
+    pub(crate) fn install(wanted: &Wanted, inner: &Arc<Inner>) -> Result<Self, SignalError> {
+        let mut signals = Self::default();
+        #[cfg(unix)]
+        for &signal in &wanted.signals {
+            signals.installed.push(unix::Installed::new(signal, inner)?);
+        }
+        #[cfg(any(windows, feature = "ctrlc"))]
+        if wanted.ctrl_c {
+            signals.ctrl_c = Some(interrupt::Installed::new(inner)?);
+        }
+        // Where there is nothing to hear.
+        let _ = (&mut signals, wanted, inner);
+        Ok(signals)
+    }
+}
+
+#[cfg(all(unix, feature = "ctrlc"))]
+pub(crate) use unix::{Claim, default_action};
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "signals cannot be met without; see each use")]
+mod unix {
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::process;
+
+    use libc::c_int;
+    use signal_hook::consts::FORBIDDEN;
+    use signal_hook::low_level;
+    use winddown_core::{Escalate, Reason};
+
+    use crate::SignalError;
+    use crate::shutdown::Inner;
+    use crate::sync::{Arc, AtomicBool, Ordering};
+    use crate::watchdog::exit_now;
+
+    /// Signal numbers are below this everywhere (`_NSIG` is 65 on Linux, 33 or less on the BSDs, 129 nowhere we run).
+    const SIGNALS: usize = 65;
+
+    /// What this process has done about a signal.
+    struct Slot {
+        /// A shutdown has asked for it. One at a time may.
+        claimed: AtomicBool,
+        /// A shutdown hears it: no default action.
+        armed: AtomicBool,
+        /// The stand-in for the default action is in place, where there has to be one.
+        settled: AtomicBool,
+    }
+
+    static SLOTS: [Slot; SIGNALS] = [const {
+        Slot { claimed: AtomicBool::new(false), armed: AtomicBool::new(false), settled: AtomicBool::new(false) }
+    }; SIGNALS];
+
+    /// The right to a signal, given back when dropped.
+    pub(crate) struct Claim(&'static Slot);
+
+    impl Claim {
+        pub(crate) fn new(signal: c_int) -> Result<Self, SignalError> {
+            let slot = usize::try_from(signal).ok().filter(|&number| number > 0).and_then(|number| SLOTS.get(number));
+            let slot = slot.ok_or(SignalError::Unknown { signal })?;
+            if FORBIDDEN.contains(&signal) {
+                return Err(SignalError::Forbidden { signal });
+            }
+            // Acquire pairs with the release in `drop`: the former owner is done with the slot.
+            if slot.claimed.swap(true, Ordering::Acquire) {
+                return Err(SignalError::Taken { signal });
+            }
+            Ok(Self(slot))
+        }
+    }
+
+    impl Drop for Claim {
+        fn drop(&mut self) {
+            // Release pairs with the acquire in `new`.
+            self.0.claimed.store(false, Ordering::Release);
+        }
+    }
+
+    /// A signal that one shutdown hears.
+    pub(crate) struct Installed {
+        ear: Ear,
+        // Given back last.
+        claim: Claim,
+    }
+
+    impl Installed {
+        pub(crate) fn new(signal: c_int, inner: &Arc<Inner>) -> Result<Self, SignalError> {
+            let claim = Claim::new(signal)?;
+            let failed = |source| SignalError::Os { signal, source };
+            // A signal that comes while the handler is half in place would be lost: held back, it comes after.
+            let _held = Held::new(signal).map_err(failed)?;
+            if !claim.0.settled.load(Ordering::Acquire) {
+                settle(signal).map_err(failed)?;
+                claim.0.settled.store(true, Ordering::Release);
+            }
+            let ear = Ear::new(signal, inner).map_err(failed)?;
+            // Last: one that comes before, on another thread, has its default action, as it would have had. Release and
+            // acquire, here and in `settle`, order nothing else; a handler sees the one or the other.
+            claim.0.armed.store(true, Ordering::Release);
+            Ok(Self { ear, claim })
+        }
+    }
+
+    impl Drop for Installed {
+        fn drop(&mut self) {
+            // First: one that comes from now on has its default action.
+            self.claim.0.armed.store(false, Ordering::Release);
+            self.ear.remove();
+        }
+    }
+
+    /// Once a process: puts in place what a signal that nobody hears any more does, if that was the default action.
+    /// signal-hook's handler stays installed for good and would swallow it (G6). An earlier handler is chained to by
+    /// signal-hook, and an ignored signal stays ignored.
+    fn settle(signal: c_int) -> io::Result<()> {
+        if !has_default_action(signal)? {
+            return Ok(());
+        }
+        let slot = &SLOTS[usize::try_from(signal).expect("claimed")];
+        let unless_armed = move || {
+            if !slot.armed.load(Ordering::Acquire) {
+                default_action(signal);
+            }
+        };
+        // SAFETY: the action is async-signal-safe: an atomic load, and `default_action`, which says why it is.
+        unsafe { low_level::register(signal, unless_armed) }.map(drop)
+    }
+
+    /// Does what the signal does where no handler is installed. Async-signal-safe: it sets a disposition and a mask,
+    /// raises, and exits.
+    pub(crate) fn default_action(signal: c_int) {
+        // For process 1 the kernel drops signals whose action is the default (K7), and raising one would come to nothing.
+        // A signal that signal-hook does not know (a real-time one) ends a process, too.
+        if process::id() == 1 || low_level::emulate_default_handler(signal).is_err() {
+            exit_now(128 + signal);
+        }
+    }
+
+    fn has_default_action(signal: c_int) -> io::Result<bool> {
+        let mut action = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: a null new action only asks; `action` is valid for the write.
+        if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded, so it has written the whole of it.
+        let action = unsafe { action.assume_init() };
+        Ok(action.sa_sigaction == libc::SIG_DFL)
+    }
+
+    /// A signal held back from the calling thread, until dropped.
+    struct Held(libc::sigset_t);
+
+    impl Held {
+        fn new(signal: c_int) -> io::Result<Self> {
+            let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+            let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+            // SAFETY: both pointers are valid for the writes; sigemptyset makes `set` a set before sigaddset and
+            // pthread_sigmask use it, and `before` is written by pthread_sigmask where it returns 0.
+            unsafe {
+                libc::sigemptyset(set.as_mut_ptr());
+                libc::sigaddset(set.as_mut_ptr(), signal);
+                match libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) {
+                    0 => Ok(Self(before.assume_init())),
+                    error => Err(io::Error::from_raw_os_error(error)),
+                }
+            }
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            // SAFETY: the set was written by pthread_sigmask; a null old set is allowed. It cannot fail with these.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+        }
+    }
+
+    /// What hearing a signal does, and nothing else (P8).
+    fn heard(signal: c_int, inner: &Inner) {
+        let number = u8::try_from(signal).expect("below SIGNALS");
+        let (_, escalate) = inner.trigger.fire(Reason::Signal(number));
+        if escalate == Escalate::Exit {
+            exit_now(128 + signal);
+        }
+    }
+
+    /// In the handler itself: the driver is woken by a system call that is legal there.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    struct Ear(signal_hook::SigId);
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    impl Ear {
+        fn new(signal: c_int, inner: &Arc<Inner>) -> io::Result<Self> {
+            let inner = inner.clone();
+            // SAFETY: the action is async-signal-safe. `Trigger::fire` reads the clock, does lock-free operations on
+            // atomics and one futex call; `exit_now` is `_exit`. Nothing is locked, allocated or freed, and nothing
+            // panics: `signal` fits, as `Claim::new` has seen. The `Arc` is dropped by `remove`, not in a handler:
+            // signal-hook waits until no handler uses it.
+            unsafe { low_level::register(signal, move || heard(signal, &inner)) }.map(Self)
+        }
+
+        fn remove(&self) {
+            low_level::unregister(self.0);
+        }
+    }
+
+    /// On a thread of its own, for want of such a call.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    struct Ear(signal_hook::iterator::Handle);
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    impl Ear {
+        fn new(signal: c_int, inner: &Arc<Inner>) -> io::Result<Self> {
+            let mut signals = signal_hook::iterator::Signals::new([signal])?;
+            let handle = signals.handle();
+            let inner = inner.clone();
+            let listen = move || signals.forever().for_each(|signal| heard(signal, &inner));
+            crate::sync::thread::Builder::new().name(crate::hook::thread_name("signal")).spawn(listen)?;
+            Ok(Self(handle))
+        }
+
+        fn remove(&self) {
+            self.0.close();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A stage as a program describes it. Not here: order and deadlines (`winddown_core::Plan`), and running it (`drive`).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use crate::hook::{Hook, HookResult};
+use winddown_core::Budget;
+use winddown_core::{Plan, PlanError};
+
+use crate::BuildError;
+
+/// One step of closing: a name, a place in the order, a share of the budget, and hooks.
+///
+/// With no [`after`](Self::after) anywhere, stages run one at a time, in the reverse of the order in which they were
+/// given: what was set up last is taken down first. With any `after`, the order is exactly as written, and stages whose
+/// needs have ended, in whichever way, run side by side.
+///
+/// ```
+/// use std::time::Duration;
+/// use winddown::Stage;
+///
+/// Stage::new("database")
+///     .after("workers")
+///     .reserve(Duration::from_secs(3))
+///     .hook(|| -> Result<(), std::io::Error> { /* close it */ Ok(()) });
+/// ```
+#[must_use = "give it to `Builder::stage`"]
+pub struct Stage {
+    pub(crate) name: Cow<'static, str>,
+    after: Option<Vec<Cow<'static, str>>>,
+    plan: winddown_core::Stage,
+    pub(crate) hooks: Vec<Hook>,
+}
+
+impl Stage {
+    /// A stage of this name. Without a hook it ends at once.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), after: None, plan: winddown_core::Stage::new(), hooks: Vec::new() }
+    }
+
+    /// Begins only when the stage of that name has ended. May be said several times.
+    pub fn after(mut self, stage: impl Into<Cow<'static, str>>) -> Self {
+        self.after.get_or_insert_default().push(stage.into());
+        self
+    }
+
+    /// Time kept for it whatever drain and other stages do. 1 s unless set.
+    pub const fn reserve(mut self, time: Duration) -> Self {
+        self.plan.reserve = time;
+        self
+    }
+
+    /// The most it may take, however much time is left. Without it: all that the stages after it leave.
+    pub const fn limit(mut self, time: Duration) -> Self {
+        self.plan.limit = Some(time);
+        self
+    }
+
+    /// What it does, on a thread of its own; several run side by side. An error or a panic is reported, and stops nobody
+    /// else. One that does not end by the stage's deadline is abandoned: its thread goes on, but nobody waits for it.
+    ///
+    /// With `panic = "abort"` a panic ends the process, and the stages after this one never run.
+    #[track_caller]
+    pub fn hook<R: HookResult>(mut self, hook: impl FnOnce() -> R + Send + 'static) -> Self {
+        self.hooks.push(Hook::new(hook));
+        self
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage")
+            .field("name", &self.name)
+            .field("after", &self.after)
+            .field("hooks", &self.hooks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names to numbers, and what core says of them back to names.
+pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError> {
+    let index = |name: &str| stages.iter().position(|stage| stage.name == name);
+    let mut numbered = Vec::with_capacity(stages.len());
+    if stages.len() > winddown_core::MAX_STAGES {
+        return Err(BuildError::Plan(PlanError::TooManyStages { given: stages.len() }));
+    }
+    for (own, stage) in stages.iter().enumerate() {
+        if index(&stage.name) != Some(own) {
+            return Err(BuildError::DuplicateStage(stage.name.clone().into_owned()));
+        }
+        let mut plan = stage.plan;
+        for after in stage.after.iter().flatten() {
+            let unknown = || BuildError::UnknownStage {
+                stage: stage.name.clone().into_owned(),
+                after: after.clone().into_owned(),
+            };
+            *plan.after.get_or_insert_default() |= 1 << index(after).ok_or_else(unknown)?;
+        }
+        numbered.push(plan);
+    }
+    Plan::new(budget, &numbered).map_err(|error| match error {
+        PlanError::Cycle { ring } => {
+            let ring = stages.iter().enumerate().filter(|(number, _)| ring & 1 << number != 0);
+            BuildError::Cycle(ring.map(|(_, stage)| stage.name.clone().into_owned()).collect())
+        }
+        other => BuildError::Plan(other),
+    })
+}

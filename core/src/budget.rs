@@ -1,0 +1,212 @@
+//! How long everything may take. Not here: reading the environment, which takes an operating system.
+
+use core::fmt;
+use core::time::Duration;
+
+/// The time a wind-down has, and how it is divided.
+///
+/// ```text
+///           |<------------------------------ grace ------------------------------>|
+///   pod     |<- pre-stop ->|<----------------- total ------------------>|<-margin->|
+/// deleted   |   SIGTERM -> | lame duck | drain .... | force | stages .. | flush |   SIGKILL
+/// ```
+///
+/// [`total`](Self::total) is what the process may use. The drain's deadline is its end less the flush, the longest chain
+/// of stages and the forced close; so a drain never eats the stages' time, and what it leaves over is theirs (P5).
+///
+/// ```
+/// use core::time::Duration;
+/// use winddown_core::Budget;
+///
+/// let budget = Budget::kubernetes(Duration::from_secs(30), Duration::ZERO);
+/// assert_eq!(budget.total(), Duration::from_secs(29));
+/// assert_eq!(budget.lame_duck, Duration::from_secs(5));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// From the moment the program's end was decided to the moment it is killed: `terminationGracePeriodSeconds`,
+    /// `TimeoutStopSec`. 30 s by default.
+    pub grace: Duration,
+    /// The part of the grace that is gone before the signal comes (a Kubernetes preStop hook). 0 by default.
+    pub pre_stop: Duration,
+    /// The part that stays unused, for the process to end in. 1 s by default.
+    pub margin: Duration,
+    /// How long to go on admitting after the trigger, because the world has not heard yet. 0 by default.
+    pub lame_duck: Duration,
+    /// The most the drain may take, from the refusal on. `None`, the default: whatever the rest leaves it.
+    pub drain: Option<Duration>,
+    /// The most that work of class High may take, from the refusal on. 5 s by default.
+    pub high: Duration,
+    /// Kept for work that is cut at the drain's deadline, to notice and unwind. 500 ms by default.
+    pub force_close: Duration,
+    /// Kept for observers to tell the end. 500 ms by default.
+    pub flush: Duration,
+}
+
+/// A value of a variable that is no number of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadVariable<V> {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// What it was set to.
+    pub value: V,
+}
+
+impl<V: fmt::Debug> fmt::Display for BadVariable<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?} is not a number of seconds, such as 30 or 2.5", self.variable, self.value)
+    }
+}
+
+impl<V: fmt::Debug> core::error::Error for BadVariable<V> {}
+
+impl Budget {
+    /// From the trigger on a process has at least this long, even when its preStop hook overran (K1).
+    pub const FLOOR: Duration = Duration::from_secs(2);
+
+    /// A grace period, and the usual rest.
+    #[must_use]
+    pub const fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            pre_stop: Duration::ZERO,
+            margin: Duration::from_secs(1),
+            lame_duck: Duration::ZERO,
+            drain: None,
+            high: Duration::from_secs(5),
+            force_close: Duration::from_millis(500),
+            flush: Duration::from_millis(500),
+        }
+    }
+
+    /// Under Kubernetes, with `terminationGracePeriodSeconds` and what the preStop hook takes of it. A pod cannot read
+    /// the two from inside, so they are never assumed.
+    ///
+    /// The lame duck is 5 s less what the hook has already slept (K2).
+    #[must_use]
+    pub const fn kubernetes(grace: Duration, pre_stop: Duration) -> Self {
+        let mut budget = Self::new(grace);
+        budget.pre_stop = pre_stop;
+        budget.lame_duck = Duration::from_secs(5).saturating_sub(pre_stop);
+        budget
+    }
+
+    /// Under systemd, with its default `TimeoutStopSec` of 90 s (S1).
+    #[must_use]
+    pub const fn systemd() -> Self {
+        Self::new(Duration::from_secs(90))
+    }
+
+    /// Sets [`pre_stop`](Self::pre_stop).
+    #[must_use]
+    pub const fn pre_stop(mut self, time: Duration) -> Self {
+        self.pre_stop = time;
+        self
+    }
+
+    /// Sets [`margin`](Self::margin).
+    #[must_use]
+    pub const fn margin(mut self, time: Duration) -> Self {
+        self.margin = time;
+        self
+    }
+
+    /// Sets [`lame_duck`](Self::lame_duck).
+    #[must_use]
+    pub const fn lame_duck(mut self, time: Duration) -> Self {
+        self.lame_duck = time;
+        self
+    }
+
+    /// Sets [`drain`](Self::drain).
+    #[must_use]
+    pub const fn drain(mut self, at_most: Duration) -> Self {
+        self.drain = Some(at_most);
+        self
+    }
+
+    /// Sets [`high`](Self::high).
+    #[must_use]
+    pub const fn high(mut self, at_most: Duration) -> Self {
+        self.high = at_most;
+        self
+    }
+
+    /// Sets [`force_close`](Self::force_close).
+    #[must_use]
+    pub const fn force_close(mut self, time: Duration) -> Self {
+        self.force_close = time;
+        self
+    }
+
+    /// Sets [`flush`](Self::flush).
+    #[must_use]
+    pub const fn flush(mut self, time: Duration) -> Self {
+        self.flush = time;
+        self
+    }
+
+    /// What the process may use from the trigger on: max(grace - pre-stop, 2 s) - margin (K1).
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.grace.saturating_sub(self.pre_stop).max(Self::FLOOR).saturating_sub(self.margin)
+    }
+
+    /// The variables that [`set`](Self::set) knows, each a number of seconds, fractions allowed.
+    pub const VARIABLES: [&'static str; 8] = [
+        "WINDDOWN_GRACE_SECONDS",
+        "WINDDOWN_PRE_STOP_SECONDS",
+        "WINDDOWN_MARGIN_SECONDS",
+        "WINDDOWN_LAME_DUCK_SECONDS",
+        "WINDDOWN_DRAIN_SECONDS",
+        "WINDDOWN_HIGH_SECONDS",
+        "WINDDOWN_FORCE_CLOSE_SECONDS",
+        "WINDDOWN_FLUSH_SECONDS",
+    ];
+
+    /// This budget, changed by those of [`VARIABLES`](Self::VARIABLES) that `lookup` has a value for.
+    ///
+    /// # Errors
+    ///
+    /// The first variable whose value is not a number of seconds: negative, infinite, empty, or no number.
+    pub fn overridden_by<V: AsRef<str>>(
+        mut self,
+        mut lookup: impl FnMut(&'static str) -> Option<V>,
+    ) -> Result<Self, BadVariable<V>> {
+        for (index, variable) in Self::VARIABLES.into_iter().enumerate() {
+            let Some(value) = lookup(variable) else { continue };
+            match seconds(value.as_ref()) {
+                Some(time) => self.set(index, time),
+                None => return Err(BadVariable { variable, value }),
+            }
+        }
+        Ok(self)
+    }
+
+    /// Sets the field that belongs to the variable of this index.
+    fn set(&mut self, variable: usize, time: Duration) {
+        let field = match variable {
+            0 => &mut self.grace,
+            1 => &mut self.pre_stop,
+            2 => &mut self.margin,
+            3 => &mut self.lame_duck,
+            4 => return self.drain = Some(time),
+            5 => &mut self.high,
+            6 => &mut self.force_close,
+            _ => &mut self.flush,
+        };
+        *field = time;
+    }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
+}
+
+/// 30 s of grace, as Kubernetes has it by default.
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(30))
+    }
+}

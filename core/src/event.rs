@@ -1,0 +1,47 @@
+//! What happened, for observers. Everything worth telling is here; who tells it, and to whom, is the binding's.
+
+use core::time::Duration;
+
+use crate::{Fate, InFlight, Milestone, Outcome, Reason, Repeats};
+
+/// One thing that happened in a wind-down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// It began. Always the first.
+    Triggered {
+        /// Why.
+        reason: Reason,
+    },
+    /// It was asked for again.
+    Repeated {
+        /// How often by now.
+        repeats: Repeats,
+    },
+    /// A milestone after the first was reached.
+    Reached {
+        /// Which.
+        milestone: Milestone,
+        /// What was in flight then.
+        in_flight: InFlight,
+    },
+    /// A stage began.
+    StageStarted {
+        /// Its index.
+        stage: usize,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// A stage is over, in whichever way.
+    StageEnded {
+        /// Its index.
+        stage: usize,
+        /// How.
+        fate: Fate,
+    },
+    /// It is over. Always the last.
+    Finished {
+        /// How it went.
+        outcome: Outcome,
+    },
+}

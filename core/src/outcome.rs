@@ -1,0 +1,97 @@
+//! How it went, in fixed numbers. Not here: names and messages, which are the binding's.
+
+use core::fmt;
+
+use crate::Reason;
+
+/// Who ended all waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Forced {
+    /// The program itself.
+    Call,
+    /// A person at a terminal, by interrupting again.
+    Interrupt,
+}
+
+/// How a wind-down went as a whole: the worst thing that happened. Ordered, the better the less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Everything that was admitted was finished, and every stage completed.
+    Clean,
+    /// A stage, a kicker or an observer failed or panicked; the rest went on.
+    Failed,
+    /// Work of class Critical or High was still in flight when its time was over.
+    DrainTimedOut,
+    /// A stage was abandoned at its deadline, or there was no time left to begin it.
+    StageAbandoned,
+    /// Somebody ended all waiting.
+    Forced(Forced),
+}
+
+impl Outcome {
+    /// The process exit code that tells the truth.
+    ///
+    /// | outcome | code |
+    /// |---|---|
+    /// | Clean | 0, or 1 where the reason was [`Reason::Failure`] |
+    /// | Failed | 10 |
+    /// | `DrainTimedOut` | 11 |
+    /// | `StageAbandoned` | 12 |
+    /// | Forced by a call | 13 |
+    /// | Forced by an interrupt | 130 (128 + SIGINT, as a shell says it) |
+    ///
+    /// 14 is left to a watchdog that has to end a process after a wind-down that was clean. 101 is a Rust panic's, and
+    /// 143 and 137 are what a supervisor shows for a death by SIGTERM and SIGKILL.
+    #[must_use]
+    pub const fn exit_code(self, reason: Reason) -> u8 {
+        match self {
+            Self::Clean if matches!(reason, Reason::Failure) => 1,
+            Self::Clean => 0,
+            Self::Failed => 10,
+            Self::DrainTimedOut => 11,
+            Self::StageAbandoned => 12,
+            Self::Forced(Forced::Call) => 13,
+            Self::Forced(Forced::Interrupt) => 130,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clean => "clean",
+            Self::Failed => "something failed",
+            Self::DrainTimedOut => "drain timed out",
+            Self::StageAbandoned => "a stage was abandoned",
+            Self::Forced(Forced::Call) => "forced by the program",
+            Self::Forced(Forced::Interrupt) => "forced by an interrupt",
+        })
+    }
+}
+
+/// What became of one stage. Every stage has exactly one (P7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// It ended, and well.
+    Completed,
+    /// It ended with an error.
+    Failed,
+    /// It ended with a panic.
+    Panicked,
+    /// It was still running at its deadline and is not waited for.
+    Abandoned,
+    /// There was no time left to begin it.
+    NotStarted,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Abandoned => "abandoned",
+            Self::NotStarted => "not started",
+        })
+    }
+}

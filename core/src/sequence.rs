@@ -1,0 +1,242 @@
+//! The driver without its engine: told the time and what was observed, it says what to do next. It reads no clock,
+//! sleeps nowhere, runs nothing, and so is tested through years in milliseconds.
+
+use core::time::Duration;
+
+use crate::plan::bits;
+use crate::{Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Plan, Reason};
+
+/// What the embedding sees when it polls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// How many passes of each class are alive. What counts is read only after [`Milestone::Refusing`]; a gate that is
+    /// [drained](crate::Gate::is_drained) counts as 0.
+    pub in_flight: InFlight,
+    /// Whether, and by whom, all waiting was ended.
+    pub forced: Option<Forced>,
+}
+
+/// What the embedding has to do next. It then polls again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Step {
+    /// Nothing, until something observed changes, a stage ends or this time has come. `None`: only when begun.
+    Wait(Option<Duration>),
+    /// A milestone is reached: tell who waits for it. At [`Milestone::Refusing`] refuse admission first; at
+    /// [`Milestone::LastCall`] cut what can be cut.
+    Reach(Milestone),
+    /// Run this stage, and say when it has [`ended`](Sequence::ended).
+    Start {
+        /// Its index.
+        stage: usize,
+        /// When it will be abandoned.
+        deadline: Duration,
+    },
+    /// Do not wait for this stage any more. It is over for the sequence, also should it end later.
+    Abandon {
+        /// Its index.
+        stage: usize,
+        /// `false`: there was no time left to begin it, and it must not be begun now.
+        started: bool,
+    },
+    /// It is over. The same for every poll from now on.
+    Finish(Outcome),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Idle,
+    Asked,
+    LameDuck,
+    Draining,
+    LastCall { until: Duration },
+    Closing,
+    Done,
+}
+
+/// The state machine of one wind-down.
+///
+/// # Invariants
+///
+/// 1. Every time it asks to wait until is at most the deadline, `trigger + total` (P5). At the deadline nothing is
+///    waited for, so [`Step::Finish`] follows within as many polls as there are stages (P6).
+/// 2. Milestones are reached in order, each at most once (P1).
+/// 3. Closing begins only when nothing of class Critical or High is in flight, or after it was called late (P3).
+/// 4. Every stage is ended or abandoned, once, and not both (P7). A stage's bit in `over` is set at that moment.
+///
+/// Time is a `Duration` since an epoch of the caller's choice. It may stand still or jump; one that goes back is taken
+/// as standing still. Read the clock *before* observing: then what ended while the process was stopped counts as ended,
+/// and not as late, however far the clock has jumped (G3).
+///
+/// The [crate's example](crate) shows the loop around it.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    plan: Plan,
+    part: Part,
+    now: Duration,
+    end: Duration,
+    refuse_at: Duration,
+    drain_until: Duration,
+    high_until: Duration,
+    high_late: bool,
+    started: u64,
+    over: u64,
+    deadline: [Duration; MAX_STAGES],
+    outcome: Outcome,
+}
+
+impl Sequence {
+    /// A wind-down that has not begun.
+    #[must_use]
+    pub const fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            part: Part::Idle,
+            now: Duration::ZERO,
+            end: Duration::MAX,
+            refuse_at: Duration::MAX,
+            drain_until: Duration::MAX,
+            high_until: Duration::MAX,
+            high_late: false,
+            started: 0,
+            over: 0,
+            deadline: [Duration::MAX; MAX_STAGES],
+            outcome: Outcome::Clean,
+        }
+    }
+
+    /// Begins, with the time of the trigger: every deadline is fixed by it, here and now (P5). Does nothing the second
+    /// time.
+    ///
+    /// An interrupt gets no lame duck: a person waits.
+    pub fn begin(&mut self, triggered_at: Duration, reason: Reason) {
+        if self.part != Part::Idle {
+            return;
+        }
+        let budget = self.plan.budget();
+        let lame_duck = if reason.is_interrupt() { Duration::ZERO } else { budget.lame_duck };
+        self.part = Part::Asked;
+        self.now = triggered_at;
+        self.end = triggered_at.saturating_add(budget.total()).saturating_sub(budget.flush);
+        self.refuse_at = triggered_at.saturating_add(lame_duck);
+        let latest = self.stages_begin_by().saturating_sub(budget.force_close);
+        let capped = self.refuse_at.saturating_add(budget.drain.unwrap_or(Duration::MAX));
+        self.drain_until = latest.min(capped);
+        self.high_until = self.refuse_at.saturating_add(budget.high);
+    }
+
+    /// The latest moment at which the longest chain of stages still has what is kept for it.
+    fn stages_begin_by(&self) -> Duration {
+        self.end.saturating_sub(self.plan.chain())
+    }
+
+    /// When the last stage is abandoned at the latest; the budget's flush begins then. `None` before
+    /// [`begin`](Self::begin).
+    #[must_use]
+    pub fn end(&self) -> Option<Duration> {
+        (self.part != Part::Idle).then_some(self.end)
+    }
+
+    /// A stage that was started is over, by `fate`. `false` where that is no news: it was abandoned, has ended before,
+    /// or was never started.
+    pub fn ended(&mut self, stage: usize, fate: Fate) -> bool {
+        let bit = if stage < MAX_STAGES { 1 << stage } else { 0 };
+        if self.started & !self.over & bit == 0 {
+            return false;
+        }
+        self.over |= bit;
+        self.at_least(match fate {
+            Fate::Completed => Outcome::Clean,
+            Fate::Failed | Fate::Panicked => Outcome::Failed,
+            Fate::Abandoned | Fate::NotStarted => Outcome::StageAbandoned,
+        });
+        true
+    }
+
+    /// What to do next, at `now` and with what was observed since.
+    pub fn poll(&mut self, now: Duration, observed: Observed) -> Step {
+        self.now = self.now.max(now);
+        let begun = !matches!(self.part, Part::Idle | Part::Done);
+        if let Some(by) = observed.forced.filter(|_| begun) {
+            self.at_least(Outcome::Forced(by));
+        }
+        let forced = observed.forced.is_some();
+        match self.part {
+            Part::Idle => Step::Wait(None),
+            Part::Asked => self.enter(Part::LameDuck, Milestone::Triggered),
+            Part::LameDuck if forced || self.now >= self.refuse_at => self.enter(Part::Draining, Milestone::Refusing),
+            Part::LameDuck => Step::Wait(Some(self.refuse_at)),
+            Part::Draining => self.drain(observed.in_flight, forced),
+            Part::LastCall { until } => {
+                let InFlight { critical, high, .. } = observed.in_flight;
+                if forced || self.now >= until || (critical, high) == (0, 0) {
+                    self.enter(Part::Closing, Milestone::Closing)
+                } else {
+                    Step::Wait(Some(until))
+                }
+            }
+            Part::Closing => self.close(forced),
+            Part::Done => Step::Finish(self.outcome),
+        }
+    }
+
+    fn enter(&mut self, part: Part, milestone: Milestone) -> Step {
+        self.part = part;
+        Step::Reach(milestone)
+    }
+
+    fn at_least(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.max(outcome);
+    }
+
+    fn drain(&mut self, InFlight { critical, high, .. }: InFlight, forced: bool) -> Step {
+        let high_counts = high > 0 && !self.high_late;
+        if critical == 0 && high == 0 {
+            return self.enter(Part::Closing, Milestone::Closing);
+        }
+        if forced || self.now >= self.drain_until || critical == 0 && !high_counts {
+            self.at_least(Outcome::DrainTimedOut);
+            let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
+            return self.enter(Part::LastCall { until }, Milestone::LastCall);
+        }
+        if high_counts && self.now >= self.high_until {
+            self.high_late = true;
+            self.at_least(Outcome::DrainTimedOut);
+            return Step::Reach(Milestone::HighLate);
+        }
+        let until = if high_counts { self.drain_until.min(self.high_until) } else { self.drain_until };
+        Step::Wait(Some(until))
+    }
+
+    fn close(&mut self, forced: bool) -> Step {
+        for stage in bits(self.started & !self.over) {
+            if forced || self.now >= self.deadline[stage] {
+                return self.abandon(stage, true);
+            }
+        }
+        for stage in bits(self.plan.all() & !self.started & !self.over) {
+            if !forced && self.plan.needs(stage) & !self.over != 0 {
+                continue;
+            }
+            let latest = self.end.saturating_sub(self.plan.behind(stage));
+            let limit = self.plan.limit(stage).unwrap_or(Duration::MAX);
+            let deadline = latest.min(self.now.saturating_add(limit));
+            if forced || self.now >= deadline {
+                return self.abandon(stage, false);
+            }
+            self.started |= 1 << stage;
+            self.deadline[stage] = deadline;
+            return Step::Start { stage, deadline };
+        }
+        match bits(self.started & !self.over).map(|stage| self.deadline[stage]).min() {
+            Some(next) => Step::Wait(Some(next)),
+            None => self.enter(Part::Done, Milestone::Done),
+        }
+    }
+
+    fn abandon(&mut self, stage: usize, started: bool) -> Step {
+        self.over |= 1 << stage;
+        self.at_least(Outcome::StageAbandoned);
+        Step::Abandon { stage, started }
+    }
+}
