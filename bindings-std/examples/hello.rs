@@ -47,7 +47,7 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     );
 
     let exit = shutdown.run();
-    println!("\n{}", exit.report());
+    println!("\n{}", exit.report);
     Ok(exit)
 }
 

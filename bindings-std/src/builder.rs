@@ -6,7 +6,7 @@ use std::time::Duration;
 use winddown_core::{Budget, Escalation};
 
 use crate::clock::Clock;
-use crate::drive::{self, Seat};
+use crate::drive;
 use crate::hook::{Hooks, thread_name};
 use crate::observe::Observers;
 use crate::shutdown::Inner;
@@ -132,25 +132,47 @@ impl Builder {
     /// # Errors
     ///
     /// Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the
-    /// budget; a signal that cannot be listened to; no thread to be had.
+    /// budget; a signal that cannot be listened to; no thread to be had. A signal that came meanwhile is not lost: it comes
+    /// again, with the action it had before.
     pub fn build(self) -> Result<Shutdown, BuildError> {
         let plan = stage::plan(self.budget, &self.stages)?;
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let hooks = Hooks::new(self.stages.into_iter().map(|stage| (stage.name, stage.hooks)));
-        let inner = Arc::new(Inner::new(Trigger::new(clock.clone(), self.escalation), hooks));
-        // Before any thread is started: a signal that comes early finds this thread alone, and is not lost.
-        let signals = Signals::install(&self.wanted, &inner).map_err(BuildError::Signal)?;
-        if let Some(slack) = self.watchdog {
-            let watchdog = Watchdog::spawn(clock, slack).map_err(BuildError::Thread)?;
-            inner.set_watchdog(watchdog);
+        let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, hooks));
+        match start(&inner, &self.wanted, self.watchdog, self.observers) {
+            Ok(()) => Ok(Shutdown::new(inner)),
+            Err(error) => {
+                inner.give_signals_back();
+                #[cfg(unix)]
+                if let Some(winddown_core::Reason::Signal(number)) = inner.trigger.lifecycle.load().reason() {
+                    crate::signal::raise(number);
+                }
+                Err(error)
+            }
         }
-        let observers = Observers::spawn(self.observers, &inner.trigger.driver).map_err(BuildError::Thread)?;
-        *inner.seat.lock() = Some(Seat { plan, observers });
-        let driver = inner.clone();
-        let driver = thread::Builder::new().name(thread_name("driver")).spawn(move || drive::stand_by(&driver));
-        driver.map_err(BuildError::Thread)?;
-        Ok(Shutdown::new(inner, signals))
     }
+}
+
+/// Everything that can fail for want of something.
+fn start(
+    inner: &Arc<Inner>,
+    wanted: &Wanted,
+    watchdog: Option<Duration>,
+    observers: Vec<Box<dyn Observer>>,
+) -> Result<(), BuildError> {
+    // Before any thread is started: a signal that comes early finds this thread alone, and is not lost. (With threads
+    // there already, one that another thread gets in the few instructions in which signal-hook sets up its first handler
+    // for that signal is.)
+    Signals::install(wanted, inner).map_err(BuildError::Signal)?;
+    if let Some(slack) = watchdog {
+        let watchdog = Watchdog::spawn(inner.trigger.clock.clone(), slack).map_err(BuildError::Thread)?;
+        inner.set_watchdog(watchdog);
+    }
+    let observers = Observers::spawn(observers, &inner.trigger.driver).map_err(BuildError::Thread)?;
+    *inner.observers.lock() = Some(observers);
+    let driver = inner.clone();
+    let driver = thread::Builder::new().name(thread_name("driver")).spawn(move || drive::stand_by(&driver));
+    driver.map(drop).map_err(BuildError::Thread)
 }
 
 impl fmt::Debug for Builder {

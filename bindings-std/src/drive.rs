@@ -15,30 +15,28 @@ use crate::report::{StageReport, Straggler};
 use crate::shutdown::Inner;
 use crate::sync::Arc;
 
-/// What it takes to drive. There is one a shutdown.
-pub(crate) struct Seat {
-    pub(crate) plan: Plan,
-    pub(crate) observers: Observers,
-}
-
 /// Waits to be asked, then drives to the end. Returns early when nobody can ask any more. The body of the driver's
 /// thread.
 pub(crate) fn stand_by(inner: &Arc<Inner>) {
     loop {
         let key = inner.trigger.driver.key();
+        // In this order: whoever triggered before the last handle was dropped is heard.
+        let orphaned = inner.is_orphaned();
         if inner.trigger.lifecycle.load().phase() != Phase::Running {
             break;
         }
-        if inner.is_orphaned() {
-            // The observers hear that nothing more comes when their channels go with the seat.
-            drop(inner.seat.lock().take());
-            return;
+        if orphaned {
+            // The observers hear that nothing more comes when their channels go.
+            let observers = inner.observers.lock().take();
+            return drop(observers);
         }
         inner.trigger.clock.wait(&inner.trigger.driver, key, None);
     }
-    let seat = inner.seat.lock().take();
-    if let Some(seat) = seat {
-        Drive::new(inner, seat).run();
+    let observers = inner.observers.lock().take();
+    if inner.report.get().is_none() {
+        // A forked child has nobody to tell: its observers' threads stayed with the parent.
+        let observers = observers.filter(|_| !inner.is_forked()).unwrap_or_default();
+        Drive::new(inner, observers).run();
     }
 }
 
@@ -47,13 +45,13 @@ struct Drive<'a> {
     inner: &'a Arc<Inner>,
     sequence: Sequence,
     observers: Observers,
-    plan: Plan,
+    plan: &'a Plan,
     began: Duration,
     now: Duration,
     repeats: Repeats,
     refused_at: Duration,
     closed_at: Duration,
-    in_flight: InFlight,
+    at_refusal: InFlight,
     high_late: bool,
     stages: Vec<StageRun>,
     turns: usize,
@@ -74,7 +72,8 @@ struct StageRun {
 }
 
 impl<'a> Drive<'a> {
-    fn new(inner: &'a Arc<Inner>, Seat { plan, observers }: Seat) -> Self {
+    fn new(inner: &'a Arc<Inner>, observers: Observers) -> Self {
+        let plan = &inner.plan;
         let began = inner.trigger.asked_at();
         let stage = |name: &str| StageRun {
             name: name.into(),
@@ -87,7 +86,7 @@ impl<'a> Drive<'a> {
         };
         Self {
             inner,
-            sequence: Sequence::new(plan),
+            sequence: Sequence::new(*plan),
             observers,
             plan,
             began,
@@ -95,7 +94,7 @@ impl<'a> Drive<'a> {
             repeats: inner.trigger.lifecycle.load().repeats(),
             refused_at: began,
             closed_at: began,
-            in_flight: InFlight::NONE,
+            at_refusal: InFlight::NONE,
             high_late: false,
             stages: inner.hooks.names().map(stage).collect(),
             turns: 0,
@@ -108,17 +107,19 @@ impl<'a> Drive<'a> {
         let inner = self.inner;
         let reason = inner.trigger.lifecycle.load().reason().expect("the phase is not Running");
         if let Some(watchdog) = inner.watchdog() {
-            watchdog.set(self.began + self.plan.budget().total());
+            watchdog.set(self.began.saturating_add(self.plan.budget().total()));
         }
         self.sequence.begin(self.began, reason);
         self.tell(Event::Triggered { reason }, None);
         let outcome = loop {
             let key = inner.trigger.driver.key();
-            // The clock first, and then what happened: whatever ended while the process was stopped has ended (G3).
+            // Clock and force first, and then what happened: whatever ended before has ended, also if the process was
+            // stopped meanwhile (G3).
             self.now = inner.trigger.clock.now();
+            let forced = inner.trigger.lifecycle.load().forced();
             self.collect();
-            let observed = self.observe();
-            match self.sequence.poll(self.now, observed) {
+            let in_flight = self.in_flight();
+            match self.sequence.poll(self.now, Observed { in_flight, forced }) {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
                 Step::Reach(milestone) => self.reach(milestone),
                 Step::Start { stage, deadline } => self.start(stage, deadline),
@@ -141,16 +142,15 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn observe(&self) -> Observed {
+    /// What the drain waits for. Kickers that run are waited for like passes.
+    fn in_flight(&self) -> InFlight {
         let waited_for = |class| match self.inner.gate(class) {
             gate if gate.is_drained() => 0,
             // The count may be on its way to "drained", which wakes the driver; until then it is not 0.
             gate => gate.in_flight().max(1),
         };
         let [critical, high, low] = Priority::ALL.map(waited_for);
-        let critical = critical + self.inner.kickers.running();
-        let forced = self.inner.trigger.lifecycle.load().forced();
-        Observed { in_flight: InFlight { critical, high, low }, forced }
+        InFlight { critical: critical + self.inner.kickers.running(), high, low }
     }
 
     fn reach(&mut self, milestone: Milestone) {
@@ -159,7 +159,7 @@ impl<'a> Drive<'a> {
             Milestone::Triggered => {}
             Milestone::Refusing => {
                 self.refused_at = self.now;
-                self.in_flight = inner.in_flight();
+                self.at_refusal = inner.in_flight();
                 for class in Priority::ALL {
                     inner.gate(class).close();
                 }
@@ -176,13 +176,12 @@ impl<'a> Drive<'a> {
             }
             Milestone::Closing => {
                 self.closed_at = self.now;
-                let closing = inner.trigger.lifecycle.begin_closing();
-                debug_assert!(closing, "only the driver closes, and once");
+                // Only the driver closes, and once; in a child forked meanwhile the parent's may have.
+                let _ = inner.trigger.lifecycle.begin_closing();
             }
             Milestone::Done => {
                 self.note_stragglers(Priority::Low);
-                let done = inner.trigger.lifecycle.finish();
-                debug_assert!(done, "only the driver finishes, and once");
+                let _ = inner.trigger.lifecycle.finish();
             }
         }
         inner.waiters.reach(milestone);
@@ -266,13 +265,12 @@ impl<'a> Drive<'a> {
 
     fn abandon(&mut self, stage: usize, started: bool) {
         let fate = if started { Fate::Abandoned } else { Fate::NotStarted };
-        if !started {
-            self.inner.hooks.give_up(stage);
-        }
+        let given_up = if started { Vec::new() } else { self.inner.hooks.give_up(stage) };
         let run = &mut self.stages[stage];
         run.fate = fate;
         run.over = self.now;
         run.problems.extend(run.pending.drain(..).map(|location| format!("the hook from {location} did not end")));
+        run.problems.extend(given_up.iter().map(|location| format!("the hook from {location} did not begin")));
         self.tell(Event::StageEnded { stage, fate }, Some(stage));
     }
 
@@ -281,7 +279,7 @@ impl<'a> Drive<'a> {
         self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage });
     }
 
-    /// Gives the observers the rest of the time to tell the end, and then the report to `run()`.
+    /// Gives the observers the budget's flush to tell the end, and then the report to `run()`.
     fn finish(mut self, outcome: Outcome) {
         let inner = self.inner;
         let mut report = self.report(outcome);
@@ -290,11 +288,12 @@ impl<'a> Drive<'a> {
         self.tell(Event::Finished { outcome: report.outcome }, None);
         let told = Arc::new(report.clone());
         self.observers.finish(&told);
-        let end = self.began.saturating_add(self.plan.budget().total());
+        let budget = self.plan.budget();
+        let end = self.now.saturating_add(budget.flush).min(self.began.saturating_add(budget.total()));
         loop {
             let key = inner.trigger.driver.key();
             self.now = inner.trigger.clock.now();
-            if self.observers.are_done() || self.now >= end || inner.trigger.lifecycle.load().forced().is_some() {
+            if self.observers.are_done() || self.now >= end {
                 break;
             }
             inner.trigger.clock.wait(&inner.trigger.driver, key, Some(end));
@@ -305,9 +304,8 @@ impl<'a> Drive<'a> {
         if let Some(watchdog) = inner.watchdog() {
             watchdog.tell(report.exit_code());
         }
-        let fresh = inner.report.set(Arc::new(report)).is_ok();
-        debug_assert!(fresh, "there is one driver");
-        inner.waiters.notify();
+        inner.publish(report);
+        bury(inner);
     }
 
     fn report(&mut self, outcome: Outcome) -> Report {
@@ -334,7 +332,7 @@ impl<'a> Drive<'a> {
             lame_duck: since(self.refused_at),
             draining: self.closed_at.saturating_sub(self.refused_at),
             closing: self.now.saturating_sub(self.closed_at),
-            in_flight: self.in_flight,
+            in_flight: self.at_refusal,
             refused: inner.refused(),
             stages: stages.collect(),
             stragglers: std::mem::take(&mut self.stragglers),
@@ -342,6 +340,17 @@ impl<'a> Drive<'a> {
             failures: Vec::new(),
         }
     }
+}
+
+/// Has hooks and kickers that will never run dropped, on a thread of their own: they may own a handle, which would never
+/// be the last, and their destructors are a stranger's code (P6).
+fn bury(inner: &Inner) {
+    let left = (inner.hooks.take_left(), inner.kickers.take_left());
+    if left.0.is_empty() && left.1.is_empty() {
+        return;
+    }
+    // Where there is no thread to be had, they are leaked.
+    let _ = crate::hook::spawn("leftovers", move || drop(left), |_| ());
 }
 
 /// A kicker or an observer that failed is nothing to keep quiet about (P7).

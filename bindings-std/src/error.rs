@@ -19,6 +19,8 @@ pub enum BuildError {
         /// The name that there is no stage of.
         after: String,
     },
+    /// A stage has a limit of 0, and could never begin.
+    ZeroLimit(String),
     /// These stages wait for one another in a ring.
     Cycle(Vec<String>),
     /// There are too many stages, or they do not fit into the budget.
@@ -64,6 +66,7 @@ impl fmt::Display for BuildError {
             Self::UnknownStage { stage, after } => {
                 write!(f, "stage {stage:?} comes after {after:?}, which does not exist")
             }
+            Self::ZeroLimit(stage) => write!(f, "stage {stage:?} has a limit of 0, and could never begin"),
             Self::Cycle(ring) => write!(f, "stages wait for one another in a ring: {ring:?}"),
             Self::Plan(error) => error.fmt(f),
             Self::Signal(error) => error.fmt(f),

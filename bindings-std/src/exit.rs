@@ -12,20 +12,16 @@ use crate::sync::Arc;
 /// While it lives, signals that come late still join instead of killing; returned from `main`, they do so to the end of
 /// the process.
 #[must_use = "return it from `main`: it is the exit code"]
+#[non_exhaustive]
 pub struct Exit {
-    report: Arc<Report>,
+    /// How it went.
+    pub report: Arc<Report>,
     owner: Arc<Owner>,
 }
 
 impl Exit {
     pub(crate) fn new(report: Arc<Report>, owner: Arc<Owner>) -> Self {
         Self { report, owner }
-    }
-
-    /// How it went.
-    #[must_use]
-    pub fn report(&self) -> &Report {
-        &self.report
     }
 
     /// The exit code: [`Report::exit_code`].

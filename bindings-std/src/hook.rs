@@ -136,10 +136,17 @@ impl Hooks {
         std::mem::take(&mut queue.hooks)
     }
 
-    /// Takes no more hooks for a stage that will not begin. Those it has stay where they are: their destructors are a
-    /// stranger's code, which the driver must not run (P6).
-    pub(crate) fn give_up(&self, stage: usize) {
-        self.stages[stage].hooks.lock().open = false;
+    /// Takes no more hooks for a stage that will not begin, and says where those come from that it has. They stay where
+    /// they are: their destructors are a stranger's code, which the driver must not run (P6).
+    pub(crate) fn give_up(&self, stage: usize) -> Vec<&'static Location<'static>> {
+        let mut queue = self.stages[stage].hooks.lock();
+        queue.open = false;
+        queue.hooks.iter().map(Hook::location).collect()
+    }
+
+    /// The hooks of stages that were given up.
+    pub(crate) fn take_left(&self) -> Vec<Hook> {
+        self.stages.iter().flat_map(|stage| std::mem::take(&mut stage.hooks.lock().hooks)).collect()
     }
 
     pub(crate) fn end(&self, ended: Ended) {

@@ -62,18 +62,17 @@ impl Drop for Installed {
 }
 
 fn heard() {
-    let owner = EAR.lock().owner.upgrade();
-    match owner {
-        Some(inner) => {
-            let (_, escalate) = inner.trigger.fire(Reason::Interrupt);
-            if escalate == Escalate::Exit {
-                exit_now(Outcome::Forced(Forced::Interrupt).exit_code(Reason::Interrupt).into());
-            }
-        }
+    // Held while asking: an owner that goes away goes before, or has been asked.
+    let ear = EAR.lock();
+    let escalate = ear.owner.upgrade().map(|inner| (inner.trigger.ask(Reason::Interrupt).1, inner));
+    drop(ear);
+    match escalate {
+        Some((Escalate::Exit, _)) => exit_now(Outcome::Forced(Forced::Interrupt).exit_code(Reason::Interrupt).into()),
+        Some((_, inner)) => inner.trigger.driver.notify(),
         #[cfg(unix)]
-        None => crate::signal::default_action(SIGINT),
+        None => crate::signal::unheard(SIGINT),
         // STATUS_CONTROL_C_EXIT, as Windows' own handler has it.
         #[cfg(not(unix))]
-        None => exit_now(0xC000_013A_u32.cast_signed()),
+        None => exit_now(i32::from_ne_bytes(0xC000_013A_u32.to_ne_bytes())),
     }
 }

@@ -94,8 +94,7 @@ impl Kicker {
         let mut table = inner.kickers.table.lock();
         let id = table.next;
         table.next += 1;
-        let late = table.reached.is_some_and(|reached| reached >= at);
-        if late {
+        if table.reached.contains(&at) {
             drop(table);
             (entry.kick)();
         } else {
@@ -124,7 +123,7 @@ impl fmt::Debug for Kicker {
     }
 }
 
-struct Entry {
+pub(crate) struct Entry {
     at: Milestone,
     location: &'static Location<'static>,
     kick: Kick,
@@ -138,7 +137,7 @@ pub(crate) struct Kickers {
 #[derive(Default)]
 struct Table {
     next: u64,
-    reached: Option<Milestone>,
+    reached: Vec<Milestone>,
     waiting: BTreeMap<u64, Entry>,
     running: BTreeMap<u64, &'static Location<'static>>,
     failures: Vec<Failure>,
@@ -150,6 +149,11 @@ impl Kickers {
         self.table.lock().running.len()
     }
 
+    /// Those whose time will not come.
+    pub(crate) fn take_left(&self) -> BTreeMap<u64, Entry> {
+        std::mem::take(&mut self.table.lock().waiting)
+    }
+
     /// Who failed, and who has not returned.
     pub(crate) fn failures(&self) -> Vec<Failure> {
         let table = self.table.lock();
@@ -159,11 +163,12 @@ impl Kickers {
 }
 
 impl Inner {
-    /// Starts those whose time has come. The driver's to call; it runs none of them itself.
+    /// Starts those whose time has come: exactly then, so that who waits for a last call that never comes does not run.
+    /// The driver's to call; it runs none of them itself.
     pub(crate) fn kick(self: &Arc<Self>, reached: Milestone) {
         let mut table = self.kickers.table.lock();
-        table.reached = Some(reached);
-        let (due, later) = std::mem::take(&mut table.waiting).into_iter().partition(|(_, entry)| entry.at <= reached);
+        table.reached.push(reached);
+        let (due, later) = std::mem::take(&mut table.waiting).into_iter().partition(|(_, entry)| entry.at == reached);
         table.waiting = later;
         let due: BTreeMap<u64, Entry> = due;
         table.running.extend(due.iter().map(|(&id, entry)| (id, entry.location)));

@@ -52,8 +52,8 @@
 //!
 //! # Features
 //!
-//! - `crossbeam-channel` (on by default): [`Token::receiver`].
-//! - `ctrlc`: [`Builder::ctrl_c`] on Unix; Windows always has it.
+//! - `crossbeam-channel` (on by default): `Token::receiver`.
+//! - `ctrlc`: `Builder::ctrl_c` on Unix; Windows always has it.
 
 mod builder;
 mod clock;
@@ -99,3 +99,8 @@ pub use winddown_core::{
     Budget, Escalation, Event, Fate, Forced, InFlight, Milestone, Outcome, Phase, PlanError, Priority, Reason, Refused,
     Repeats,
 };
+
+/// The README's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -81,6 +81,7 @@ enum Told {
 }
 
 /// The driver's end of the observers.
+#[derive(Default)]
 pub(crate) struct Observers {
     seats: Vec<Place>,
 }

@@ -4,16 +4,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::process;
 
-use winddown_core::{Escalate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Priority, Reason, Refused};
+use winddown_core::{Escalate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason, Refused};
 
-use crate::drive::{self, Seat};
+use crate::drive;
 use crate::event_count::Bell;
 use crate::hook::Hooks;
 use crate::kicker::{Kicker, Kickers};
 use crate::label::Labels;
+use crate::observe::Observers;
 use crate::pass::Work;
 use crate::signal::Signals;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, Padded};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Padded};
 use crate::token::Waiters;
 use crate::trigger::Trigger;
 use crate::watchdog::{Watchdog, exit_now};
@@ -24,14 +25,15 @@ use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Report, Token
 /// Made by [`Shutdown::builder`]. Work asks [`enter`](Self::enter) to be let in, long-running threads watch a
 /// [`token`](Self::token), `main` calls [`run`](Self::run).
 ///
-/// When the last clone is dropped while the program runs, the driver's thread ends and the signals asked for have their
-/// default action again. A wind-down that has begun goes on to its end, with or without a handle.
+/// When the last clone is dropped while the program runs, the driver's thread ends and the signals asked for do again
+/// what they did before. A wind-down that has begun goes on to its end, with or without a handle, and hears signals till
+/// then. (A hook or a kicker that owns a clone counts: until it has run or is taken back, there is a handle.)
 ///
 /// # Fork
 ///
 /// A child made by `fork` has only the thread that forked: not the driver's. So daemonise first and build after. Where
 /// that cannot be, [`run`](Self::run) notices and drives on the calling thread; observers and a watchdog, whose threads
-/// stayed with the parent, are then silent.
+/// stayed with the parent, are then silent. A child that calls neither `run` nor `exec` hears its signals to no effect.
 ///
 /// # Scoped threads
 ///
@@ -44,7 +46,7 @@ use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Report, Token
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| { /* a worker that might never let go */ });
 ///     let exit = shutdown.run();
-///     if !exit.report().stragglers.is_empty() {
+///     if !exit.report.stragglers.is_empty() {
 ///         std::process::exit(exit.code().into());
 ///     }
 /// });
@@ -70,35 +72,52 @@ pub(crate) struct Inner {
     watchdog: OnceLock<Watchdog>,
     /// What goes with the reason.
     pub(crate) message: Mutex<Option<Cow<'static, str>>>,
+    pub(crate) plan: Plan,
     /// Taken by whoever drives, when there is something to drive.
-    pub(crate) seat: Mutex<Option<Seat>>,
+    pub(crate) observers: Mutex<Option<Observers>>,
     pub(crate) report: OnceLock<Arc<Report>>,
-    /// Nobody can trigger any more.
-    orphaned: AtomicBool,
+    keep: Mutex<Keep>,
     /// The process that the driver's thread is in.
     process: u32,
+}
+
+/// What stays in place while there is a handle, or a wind-down under way.
+#[derive(Default)]
+struct Keep {
+    /// Uninstalls when dropped.
+    signals: Signals,
+    /// There is no handle: nobody can trigger any more.
+    orphaned: bool,
+    /// The report is made.
+    over: bool,
 }
 
 /// What lives as long as there is a handle.
 pub(crate) struct Owner {
     inner: Arc<Inner>,
-    /// Uninstalls when dropped.
-    _signals: Signals,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // Release pairs with the acquire in `is_orphaned`.
-        self.inner.orphaned.store(true, Ordering::Release);
-        self.inner.trigger.driver.notify();
-        if let Some(watchdog) = self.inner.watchdog() {
-            watchdog.dismiss();
+        let inner = &self.inner;
+        if inner.trigger.lifecycle.load().phase() == Phase::Running {
+            // First: a signal that was heard till here is driven to its end, and one that comes later has its default
+            // action. There is none in between that is neither.
+            inner.give_signals_back();
         }
+        let mut keep = inner.keep.lock();
+        keep.orphaned = true;
+        let over = keep.over || inner.trigger.lifecycle.load().phase() == Phase::Running;
+        drop(keep);
+        if over {
+            inner.let_go();
+        }
+        inner.trigger.driver.notify();
     }
 }
 
 impl Inner {
-    pub(crate) fn new(trigger: Trigger, hooks: Hooks) -> Self {
+    pub(crate) fn new(trigger: Trigger, plan: &Plan, hooks: Hooks) -> Self {
         let bell = || Padded(Gate::with_notify(Bell(trigger.driver.clone())));
         Self {
             gates: [bell(), bell(), bell()],
@@ -109,9 +128,10 @@ impl Inner {
             hooks,
             watchdog: OnceLock::new(),
             message: Mutex::new(None),
-            seat: Mutex::new(None),
+            plan: *plan,
+            observers: Mutex::new(None),
             report: OnceLock::new(),
-            orphaned: AtomicBool::new(false),
+            keep: Mutex::default(),
             process: process::id(),
             trigger,
         }
@@ -147,19 +167,58 @@ impl Inner {
     }
 
     pub(crate) fn is_orphaned(&self) -> bool {
-        // Pairs with the release in `Owner::drop`.
-        self.orphaned.load(Ordering::Acquire)
+        self.keep.lock().orphaned
     }
 
-    /// From ordinary code, never from a handler: `Trigger::fire`, and the first of the wakes right here.
+    /// Whether this is a child that was forked off: the driver's thread stayed with the parent.
+    pub(crate) fn is_forked(&self) -> bool {
+        process::id() != self.process
+    }
+
+    pub(crate) fn keep_signals(&self, signals: Signals) {
+        self.keep.lock().signals = signals;
+    }
+
+    /// Signals do again what they did before.
+    pub(crate) fn give_signals_back(&self) {
+        let signals = std::mem::take(&mut self.keep.lock().signals);
+        // After the lock: it waits for handlers that are running.
+        drop(signals);
+    }
+
+    /// Nothing is left to hear signals or to be watched for.
+    fn let_go(&self) {
+        self.give_signals_back();
+        if let Some(watchdog) = self.watchdog() {
+            watchdog.dismiss();
+        }
+    }
+
+    /// Publishes the report: the wind-down is over.
+    pub(crate) fn publish(&self, report: Report) {
+        let mut keep = self.keep.lock();
+        // First: whoever has the report and drops the last handle lets go on the spot.
+        keep.over = true;
+        let orphaned = keep.orphaned;
+        drop(keep);
+        // A second one is a forked child's, who had it from before the fork.
+        let _ = self.report.set(Arc::new(report));
+        self.waiters.notify();
+        if orphaned {
+            self.let_go();
+        }
+    }
+
+    /// From ordinary code, never from a handler: what `Trigger::fire` does, and the first of the wakes right here.
     pub(crate) fn trigger(&self, reason: Reason, message: Option<Cow<'static, str>>) -> bool {
         // With the lock held, a report that is made meanwhile waits for the message.
         let mut kept = self.message.lock();
-        let (first, escalate) = self.trigger.fire(reason);
+        let (first, escalate) = self.trigger.ask(reason);
         if first {
             *kept = message;
         }
         drop(kept);
+        self.trigger.driver.notify();
         if first {
             self.waiters.notify();
         }
@@ -176,8 +235,8 @@ impl Shutdown {
         Builder::new()
     }
 
-    pub(crate) fn new(inner: Arc<Inner>, signals: Signals) -> Self {
-        let owner = Arc::new(Owner { inner: inner.clone(), _signals: signals });
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        let owner = Arc::new(Owner { inner: inner.clone() });
         Self { inner, owner }
     }
 
@@ -304,6 +363,7 @@ impl Shutdown {
     ///
     /// There is no such stage, or it has begun or been given up. The hook then never runs: what it was to do is still the
     /// caller's to do.
+    #[track_caller]
     pub fn hook<R: HookResult>(&self, stage: &str, hook: impl FnOnce() -> R + Send + 'static) -> Result<(), HookError> {
         self.inner.hooks.add(stage, hook)
     }
@@ -311,18 +371,21 @@ impl Shutdown {
     /// Has `kick` run once when the program is asked to stop: for a thread that is blocked in something a token cannot
     /// interrupt. See [`Kicker`] for what to do in it.
     ///
-    /// If the program was asked already, it runs right here before this returns.
+    /// If the program was asked already, it runs at once, mostly right here before this returns.
+    #[track_caller]
     pub fn kicker(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
         Kicker::new(&self.inner, Milestone::Triggered, kick)
     }
 
     /// As [`kicker`](Self::kicker), when the lame duck is over: for what should go on accepting till then.
+    #[track_caller]
     pub fn kicker_at_refusal(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
         Kicker::new(&self.inner, Milestone::Refusing, kick)
     }
 
     /// As [`kicker`](Self::kicker), at the drain's deadline: to cut what would never end. It does not run if the drain
     /// ended in time.
+    #[track_caller]
     pub fn kicker_at_last_call(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
         Kicker::new(&self.inner, Milestone::LastCall, kick)
     }
@@ -335,7 +398,7 @@ impl Shutdown {
     #[must_use = "the exit code is in it"]
     pub fn run(&self) -> Exit {
         let inner = &self.inner;
-        if process::id() != inner.process {
+        if inner.is_forked() {
             drive::stand_by(inner);
         }
         let report = loop {

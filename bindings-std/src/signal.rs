@@ -24,25 +24,33 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Hears them from now on, all of them or none.
-    pub(crate) fn install(wanted: &Wanted, inner: &Arc<Inner>) -> Result<Self, SignalError> {
+    /// Hears them from now on. They are the shutdown's to give back, also where there is an error on the way.
+    pub(crate) fn install(wanted: &Wanted, inner: &Arc<Inner>) -> Result<(), SignalError> {
         let mut signals = Self::default();
+        let heard = signals.hear(wanted, inner);
+        inner.keep_signals(signals);
+        heard
+    }
+
+    fn hear(&mut self, wanted: &Wanted, inner: &Arc<Inner>) -> Result<(), SignalError> {
         #[cfg(unix)]
         for &signal in &wanted.signals {
-            signals.installed.push(unix::Installed::new(signal, inner)?);
+            self.installed.push(unix::Installed::new(signal, inner)?);
         }
         #[cfg(any(windows, feature = "ctrlc"))]
         if wanted.ctrl_c {
-            signals.ctrl_c = Some(interrupt::Installed::new(inner)?);
+            self.ctrl_c = Some(interrupt::Installed::new(inner)?);
         }
         // Where there is nothing to hear.
-        let _ = (&mut signals, wanted, inner);
-        Ok(signals)
+        let _ = (self, wanted, inner);
+        Ok(())
     }
 }
 
+#[cfg(unix)]
+pub(crate) use unix::raise;
 #[cfg(all(unix, feature = "ctrlc"))]
-pub(crate) use unix::{Claim, default_action};
+pub(crate) use unix::{Claim, unheard};
 
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "signals cannot be met without; see each use")]
@@ -121,8 +129,8 @@ mod unix {
                 claim.0.settled.store(true, Ordering::Release);
             }
             let ear = Ear::new(signal, inner).map_err(failed)?;
-            // Last: one that comes before, on another thread, has its default action, as it would have had. Release and
-            // acquire, here and in `settle`, order nothing else; a handler sees the one or the other.
+            // Last: one that comes before, on another thread, has its default action, as it would have had. Release, here
+            // and in `drop`, pairs with the acquire in `unheard`; it orders nothing else, a handler sees one or the other.
             claim.0.armed.store(true, Ordering::Release);
             Ok(Self { ear, claim })
         }
@@ -143,24 +151,35 @@ mod unix {
         if !has_default_action(signal)? {
             return Ok(());
         }
-        let slot = &SLOTS[usize::try_from(signal).expect("claimed")];
-        let unless_armed = move || {
-            if !slot.armed.load(Ordering::Acquire) {
-                default_action(signal);
-            }
-        };
-        // SAFETY: the action is async-signal-safe: an atomic load, and `default_action`, which says why it is.
-        unsafe { low_level::register(signal, unless_armed) }.map(drop)
+        // SAFETY: the action is async-signal-safe, as `unheard` says.
+        unsafe { low_level::register(signal, move || unheard(signal)) }.map(drop)
     }
 
-    /// Does what the signal does where no handler is installed. Async-signal-safe: it sets a disposition and a mask,
-    /// raises, and exits.
-    pub(crate) fn default_action(signal: c_int) {
+    /// Does what the signal does where no handler is installed, unless a shutdown hears it. Async-signal-safe: it loads
+    /// an atomic, sets a disposition and a mask, raises, and exits.
+    pub(crate) fn unheard(signal: c_int) {
+        const HARMLESS: [c_int; 7] =
+            [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+        let slot = usize::try_from(signal).ok().and_then(|number| SLOTS.get(number));
+        // Pairs with the releases in `Installed`.
+        if slot.is_none_or(|slot| slot.armed.load(Ordering::Acquire)) {
+            return;
+        }
         // For process 1 the kernel drops signals whose action is the default (K7), and raising one would come to nothing.
         // A signal that signal-hook does not know (a real-time one) ends a process, too.
-        if process::id() == 1 || low_level::emulate_default_handler(signal).is_err() {
+        let first = process::id() == 1;
+        if first && HARMLESS.contains(&signal) {
+            return;
+        }
+        if first || low_level::emulate_default_handler(signal).is_err() {
             exit_now(128 + signal);
         }
+    }
+
+    /// Sends a signal to the calling thread again, which was heard for nothing.
+    pub(crate) fn raise(signal: u8) {
+        // It can only fail for a number that is no signal; this one was.
+        let _ = low_level::raise(signal.into());
     }
 
     fn has_default_action(signal: c_int) -> io::Result<bool> {
@@ -204,8 +223,7 @@ mod unix {
     /// What hearing a signal does, and nothing else (P8).
     fn heard(signal: c_int, inner: &Inner) {
         let number = u8::try_from(signal).expect("below SIGNALS");
-        let (_, escalate) = inner.trigger.fire(Reason::Signal(number));
-        if escalate == Escalate::Exit {
+        if inner.trigger.fire(Reason::Signal(number)) == Escalate::Exit {
             exit_now(128 + signal);
         }
     }

@@ -99,10 +99,11 @@ pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError>
         }
         numbered.push(plan);
     }
+    let name = |number: usize| stages[number].name.clone().into_owned();
     Plan::new(budget, &numbered).map_err(|error| match error {
+        PlanError::ZeroLimit { stage } => BuildError::ZeroLimit(name(stage)),
         PlanError::Cycle { ring } => {
-            let ring = stages.iter().enumerate().filter(|(number, _)| ring & 1 << number != 0);
-            BuildError::Cycle(ring.map(|(_, stage)| stage.name.clone().into_owned()).collect())
+            BuildError::Cycle((0..stages.len()).filter(|number| ring & 1 << number != 0).map(name).collect())
         }
         other => BuildError::Plan(other),
     })

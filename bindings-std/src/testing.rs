@@ -16,7 +16,7 @@
 //! assert!(shutdown.enter().is_ok());
 //! clock.advance(Duration::from_secs(5));
 //! let exit = shutdown.run();
-//! assert_clean(exit.report());
+//! assert_clean(&exit.report);
 //! # Ok::<(), winddown::BuildError>(())
 //! ```
 

@@ -104,6 +104,8 @@ impl Token {
     }
 
     /// As [`wait`](Self::wait), at most until `deadline`. Whether it is time to stop.
+    ///
+    /// (With a [manual clock](crate::testing::ManualClock): as long, from now on by that clock.)
     #[expect(clippy::must_use_candidate, reason = "also a sleep that a shutdown cuts short")]
     pub fn wait_deadline(&self, deadline: Instant) -> bool {
         self.wait_timeout(deadline.saturating_duration_since(Instant::now()))
@@ -185,12 +187,15 @@ mod channels {
 
         /// Drops the senders of this and earlier milestones: their receivers are disconnected.
         pub(super) fn disconnect(&self, milestone: Milestone) {
-            let (channels, reached) = &mut *self.0.lock();
+            let mut state = self.0.lock();
+            let (channels, reached) = &mut *state;
             *reached = Some(milestone);
             let later = channels.split_off(&milestone);
             let mut gone = std::mem::replace(channels, later);
             gone.extend(channels.remove_entry(&milestone));
-            // The lock ends with this function, `gone` before it: a channel's wakes run no code of ours or the user's.
+            drop(state);
+            // The wakes, outside the lock (P9).
+            drop(gone);
         }
     }
 }

@@ -45,8 +45,15 @@ impl Trigger {
     /// Asks to stop: one stamp of the clock, one read-modify-write of the lifecycle, one wake of the driver. (An
     /// interrupt takes another read-modify-write, so that two at the same moment count as one.) Async-signal-safe.
     ///
-    /// Says whether this call began the wind-down, and what the caller has to do about an interrupt.
-    pub(crate) fn fire(&self, reason: Reason) -> (bool, Escalate) {
+    /// Says what the caller has to do about an interrupt.
+    pub(crate) fn fire(&self, reason: Reason) -> Escalate {
+        let (_, escalate) = self.ask(reason);
+        self.driver.notify();
+        escalate
+    }
+
+    /// As `fire`, but the driver is the caller's to wake. Says also whether this call began the wind-down.
+    pub(crate) fn ask(&self, reason: Reason) -> (bool, Escalate) {
         let now = self.clock.now();
         if self.lifecycle.load().phase() == Phase::Running {
             // Relaxed: published by the release of the trigger below, or by that of a racing caller's next trigger.
@@ -67,7 +74,6 @@ impl Trigger {
             // Who forced first is of no account here: the driver is woken either way.
             let _ = self.lifecycle.force(Forced::Interrupt);
         }
-        self.driver.notify();
         (triggered.is_first(), escalate)
     }
 

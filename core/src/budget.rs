@@ -153,7 +153,7 @@ impl Budget {
         self.grace.saturating_sub(self.pre_stop).max(Self::FLOOR).saturating_sub(self.margin)
     }
 
-    /// The variables that [`set`](Self::set) knows, each a number of seconds, fractions allowed.
+    /// The variables that [`overridden_by`](Self::overridden_by) looks up, each a number of seconds, fractions allowed.
     pub const VARIABLES: [&'static str; 8] = [
         "WINDDOWN_GRACE_SECONDS",
         "WINDDOWN_PRE_STOP_SECONDS",

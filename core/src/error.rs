@@ -39,6 +39,11 @@ pub enum PlanError {
         /// The index that there is no stage for.
         after: usize,
     },
+    /// A stage has a limit of 0, and could never begin.
+    ZeroLimit {
+        /// The stage.
+        stage: usize,
+    },
     /// These stages wait for one another in a ring.
     Cycle {
         /// One bit a stage of the ring.
@@ -66,6 +71,7 @@ impl fmt::Display for PlanError {
                 write!(f, "{given} stages were given, a plan holds at most {}", crate::MAX_STAGES)
             }
             Self::UnknownStage { stage, after } => write!(f, "stage {stage} comes after {after}, which does not exist"),
+            Self::ZeroLimit { stage } => write!(f, "stage {stage} has a limit of 0, and could never begin"),
             Self::Cycle { ring } => {
                 f.write_str("stages wait for one another in a ring:")?;
                 (0..u64::BITS).filter(|stage| ring & 1 << stage != 0).try_for_each(|stage| write!(f, " {stage}"))

@@ -59,7 +59,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// Too many stages, an `after` that does not exist, a ring of stages, or a budget with too little time for lame duck,
+    /// Too many stages, an `after` that does not exist, a limit of nothing, a ring of stages, or a budget with too little time for lame duck,
     /// forced close, the longest chain of stages and the flush. Each names its culprit.
     pub fn new(budget: Budget, stages: &[Stage]) -> Result<Self, PlanError> {
         let count = stages.len();
@@ -82,6 +82,9 @@ impl Plan {
                 None if in_reverse && index + 1 < count => 1 << (index + 1),
                 None => 0,
             };
+            if stage.limit == Some(Duration::ZERO) {
+                return Err(PlanError::ZeroLimit { stage: index });
+            }
             let unknown = plan.needs[index] & !plan.all();
             if unknown != 0 {
                 return Err(PlanError::UnknownStage { stage: index, after: unknown.trailing_zeros() as usize });

@@ -65,8 +65,8 @@ enum Part {
 /// 4. Every stage is ended or abandoned, once, and not both (P7). A stage's bit in `over` is set at that moment.
 ///
 /// Time is a `Duration` since an epoch of the caller's choice. It may stand still or jump; one that goes back is taken
-/// as standing still. Read the clock *before* observing: then what ended while the process was stopped counts as ended,
-/// and not as late, however far the clock has jumped (G3).
+/// as standing still. Read the clock and [`Observed::forced`] *before* the rest: then what ended while the process was
+/// stopped counts as ended, and not as late, however far the clock has jumped (G3).
 ///
 /// The [crate's example](crate) shows the loop around it.
 #[derive(Clone, Debug)]

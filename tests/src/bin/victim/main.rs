@@ -1,0 +1,48 @@
+//! The program that the process tests start and send signals to: `victim SCENARIO [OPTIONS]`.
+//!
+//! It says "ready" when a signal may come, a line for everything that happens, and its report; and it does what it is
+//! told on standard input: `release` lets go of the passes it holds.
+
+mod plain;
+mod special;
+
+use std::env;
+use std::process::ExitCode;
+
+use winddown_tests::sys::{self, Counting};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Whatever goes wrong in a scenario.
+type Anything = Box<dyn std::error::Error>;
+
+fn main() -> Result<ExitCode, Anything> {
+    sys::alarm(100);
+    std::panic::set_hook(Box::new(|panic| println!("{panic}")));
+    let mut arguments = env::args().skip(1);
+    let scenario = arguments.next().unwrap_or_default();
+    let options: Vec<String> = arguments.collect();
+    match scenario.as_str() {
+        "plain" => plain::run(&options),
+        "early" => special::early(),
+        "building" => special::building(),
+        "without-run" => special::without_run(),
+        "dropping" => special::dropping(),
+        "handleless" => special::handleless(),
+        "unbuilt" => special::unbuilt(),
+        "forked-draining" => special::forked_draining(),
+        "ctrl-c-then-signals" => special::ctrl_c_then_signals(),
+        "two" => special::two(),
+        "dropped" => special::dropped(),
+        "reclaimed" => special::reclaimed(),
+        "many" => special::many(),
+        "forked" => special::forked(),
+        "scope" => special::scope(),
+        "noise" => special::noise(),
+        "ctrl-c" => special::ctrl_c(),
+        "ctrl-c-dropped" => special::ctrl_c_dropped(),
+        "environment" => Ok(special::environment()),
+        other => Err(format!("no scenario {other:?}").into()),
+    }
+}

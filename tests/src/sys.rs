@@ -1,0 +1,146 @@
+//! System calls that the standard library has no word for.
+#![expect(unsafe_code, reason = "system calls; see each use")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Sends a signal to a process.
+///
+/// # Errors
+///
+/// What the system says.
+///
+/// # Panics
+///
+/// For a process number that is none.
+pub fn kill(process: u32, signal: i32) -> io::Result<()> {
+    let process = libc::pid_t::try_from(process).expect("a process number");
+    // SAFETY: kill takes two numbers.
+    check(unsafe { libc::kill(process, signal) })
+}
+
+/// Sends a signal to the calling thread, and returns after it was handled.
+pub fn raise(signal: i32) {
+    // SAFETY: raise takes a number.
+    unsafe { libc::raise(signal) };
+}
+
+/// The calling thread's `errno`, as left by `body`, which begins with `before`.
+pub fn errno_after(before: i32, body: impl FnOnce()) -> i32 {
+    // SAFETY: the address is this thread's own errno, valid as long as the thread.
+    unsafe { *libc::__errno_location() = before };
+    body();
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Ends the process by SIGALRM after this many seconds: what keeps a hung child from hanging its test.
+pub fn alarm(seconds: u32) {
+    // SAFETY: alarm takes a number.
+    unsafe { libc::alarm(seconds) };
+}
+
+/// Forks. 0 in the child.
+///
+/// # Errors
+///
+/// What the system says.
+///
+/// # Safety
+///
+/// In a child of a process with threads, locks that other threads held stay locked for ever.
+pub unsafe fn fork() -> io::Result<libc::pid_t> {
+    // SAFETY: as the caller says.
+    let pid = unsafe { libc::fork() };
+    check(pid)?;
+    Ok(pid)
+}
+
+/// Waits for a child: its exit code, or 128 + the signal that it died of, as a shell has it.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn wait_for(child: libc::pid_t) -> io::Result<i32> {
+    let mut status = 0;
+    // SAFETY: `status` is valid for the write.
+    check(unsafe { libc::waitpid(child, &raw mut status, 0) })?;
+    Ok(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) })
+}
+
+/// Lets this process have no thread more, whoever it runs as.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn no_more_threads() -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    // SAFETY: `limit` is valid for the read. (The limit does not bind root, so root becomes somebody else.)
+    unsafe {
+        check(libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit))?;
+        if libc::geteuid() == 0 {
+            check(libc::setuid(54_321))?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the command begin with the default action for the signals that the tests send, whatever its parent ignores.
+pub fn with_default_signals(command: &mut Command) -> &mut Command {
+    let reset = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: setting a disposition to its default touches nothing else.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only signal(2) is called, which is async-signal-safe.
+    unsafe { command.pre_exec(reset) }
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The system's allocator, with a count of what it was asked for.
+#[derive(Debug)]
+pub struct Counting;
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+impl Counting {
+    /// How often the calling thread has asked for memory.
+    #[must_use]
+    pub fn calls() -> usize {
+        CALLS.get()
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn bytes() -> usize {
+        BYTES.load(Ordering::Relaxed)
+    }
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory of the caller's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}

@@ -1,0 +1,146 @@
+//! The budget, the plan and the exit codes: what is known before anything happens.
+
+use std::error::Error;
+use std::time::Duration;
+
+use winddown::{BuildError, Shutdown};
+use winddown_core::{Budget, Forced, MAX_STAGES, Outcome, Plan, PlanError, Reason, Stage};
+use winddown_tests::steps::{ms, secs};
+
+/// K1.
+#[test]
+fn the_total_is_the_grace_less_pre_stop_and_margin_with_a_floor_of_2_s() {
+    assert_eq!(Budget::default().total(), secs(29));
+    assert_eq!(Budget::new(secs(60)).pre_stop(secs(10)).margin(secs(2)).total(), secs(48));
+    assert_eq!(Budget::new(secs(30)).pre_stop(secs(29)).total(), secs(1), "max(1 s, 2 s) less 1 s");
+    assert_eq!(Budget::new(secs(5)).pre_stop(secs(60)).margin(Duration::ZERO).total(), secs(2));
+    assert_eq!(Budget::new(secs(5)).pre_stop(secs(60)).margin(secs(3)).total(), Duration::ZERO);
+    assert_eq!(Budget::new(Duration::MAX).total(), Duration::MAX.saturating_sub(secs(1)));
+    assert_eq!(Budget::systemd().total(), secs(89));
+}
+
+/// K2: 5 s is usual, less what the preStop hook has slept.
+#[test]
+fn kubernetes_has_a_lame_duck_of_5_s_less_the_pre_stop() {
+    assert_eq!(Budget::kubernetes(secs(30), secs(0)).lame_duck, secs(5));
+    assert_eq!(Budget::kubernetes(secs(30), secs(3)).lame_duck, secs(2));
+    assert_eq!(Budget::kubernetes(secs(30), secs(10)).lame_duck, secs(0));
+    assert_eq!(Budget::default().lame_duck, secs(0));
+}
+
+#[test]
+fn every_variable_sets_its_own_field() {
+    let numbers = ["40", "1", "2", " 3 ", "14.5", "5", "0.6", "0"];
+    let value = |variable| Budget::VARIABLES.iter().position(|&known| known == variable).map(|index| numbers[index]);
+    let set = Budget::default().overridden_by(value).unwrap();
+    let expected = Budget::new(secs(40))
+        .pre_stop(secs(1))
+        .margin(secs(2))
+        .lame_duck(secs(3))
+        .drain(ms(14_500))
+        .high(secs(5))
+        .force_close(ms(600))
+        .flush(secs(0));
+    assert_eq!(set, expected);
+    assert_eq!(Budget::default().overridden_by(|_| None::<&str>), Ok(Budget::default()));
+}
+
+#[test]
+fn a_bad_value_is_an_error_with_variable_and_value() {
+    for variable in Budget::VARIABLES {
+        for value in ["", "soon", "-1", "NaN", "inf", "1e300", "5s", "1,5"] {
+            let error = Budget::default().overridden_by(|name| (name == variable).then_some(value)).unwrap_err();
+            assert_eq!((error.variable, error.value), (variable, value));
+            let text = error.to_string();
+            assert!(text.contains(variable) && text.contains(&format!("{value:?}")), "{text}");
+        }
+    }
+}
+
+/// P5: exactly fitting is fitting, and a nanosecond more is not.
+#[test]
+fn p5_what_cannot_fit_is_refused_with_the_sum() {
+    let budget = Budget::new(secs(10)).lame_duck(secs(5)).force_close(ms(500)).flush(ms(500));
+    let stages = |last| [Stage::new(), Stage { reserve: last, ..Stage::new() }];
+    assert!(Plan::new(budget, &stages(secs(2))).is_ok());
+    let error = Plan::new(budget, &stages(secs(2) + Duration::from_nanos(1))).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, PlanError::DoesNotFit { .. }), "{error:?}");
+    for part in ["has 9s", "lame duck 5s", "forced close 500ms", "stages 3.000000001s", "flush 500ms"] {
+        assert!(text.contains(part), "{part:?} in {text:?}");
+    }
+    let endless = [Stage { reserve: Duration::MAX, ..Stage::new() }; 2];
+    assert!(Plan::new(budget, &endless).is_err(), "without a panic");
+    // What is limited keeps no more than its limit.
+    let limited = Stage { reserve: Duration::MAX, limit: Some(secs(1)), after: None };
+    assert!(Plan::new(budget, &[limited; 3]).is_ok());
+}
+
+#[test]
+fn only_the_longest_chain_has_to_fit() {
+    let budget = Budget::new(secs(5));
+    let side_by_side = [Stage { after: Some(0), reserve: secs(3), limit: None }; 10];
+    assert!(Plan::new(budget, &side_by_side).is_ok());
+    assert!(Plan::new(budget, &[Stage { reserve: secs(3), ..Stage::new() }; 2]).is_err());
+}
+
+#[test]
+fn a_plan_holds_64_stages_and_not_65() {
+    let budget = Budget::new(secs(1000));
+    assert_eq!(Plan::new(budget, &[Stage::new(); MAX_STAGES]).unwrap().stages(), 64);
+    assert_eq!(Plan::new(budget, &[Stage::new(); 65]).unwrap_err(), PlanError::TooManyStages { given: 65 });
+}
+
+#[test]
+fn a_ring_is_named_without_those_who_only_wait_for_it() {
+    let after = |mask| Stage { after: Some(mask), ..Stage::new() };
+    // 0 waits for the ring 1 -> 3 -> 2 -> 1, and 4 is waited for by it.
+    let stages = [after(0b0_0010), after(0b0_1000), after(0b0_0010), after(0b1_0100), after(0)];
+    assert_eq!(Plan::new(Budget::default(), &stages).unwrap_err(), PlanError::Cycle { ring: 0b0_1110 });
+    assert_eq!(Plan::new(Budget::default(), &[after(1)]).unwrap_err(), PlanError::Cycle { ring: 1 });
+    let unknown = Plan::new(Budget::default(), &[after(0b100)]).unwrap_err();
+    assert_eq!(unknown, PlanError::UnknownStage { stage: 0, after: 2 });
+}
+
+#[test]
+fn building_names_the_culprit() {
+    use winddown::Stage;
+    let told = |stages: Vec<Stage>| {
+        let builder = stages.into_iter().fold(Shutdown::builder(), winddown::Builder::stage);
+        builder.build().expect_err("cannot be").to_string()
+    };
+    assert_eq!(told(vec![Stage::new("http"), Stage::new("http")]), "two stages are named \"http\"");
+    let unknown = told(vec![Stage::new("http").after("databse")]);
+    assert_eq!(unknown, "stage \"http\" comes after \"databse\", which does not exist");
+    let ring = told(vec![Stage::new("a").after("b"), Stage::new("b").after("a"), Stage::new("c").after("a")]);
+    assert_eq!(ring, "stages wait for one another in a ring: [\"a\", \"b\"]");
+    let many = told((0..65).map(|number| Stage::new(number.to_string())).collect());
+    assert_eq!(many, "65 stages were given, a plan holds at most 64");
+    let zero = told(vec![Stage::new("http").limit(Duration::ZERO)]);
+    assert_eq!(zero, "stage \"http\" has a limit of 0, and could never begin");
+    let long = told(vec![Stage::new("slow").reserve(secs(30))]);
+    assert!(long.contains("has 29s") && long.contains("stages 30s"), "{long}");
+    let error = Shutdown::builder().stage(Stage::new("x").after("y")).build().unwrap_err();
+    assert!(matches!(error, BuildError::UnknownStage { .. }) && error.source().is_none());
+}
+
+/// P7, K6: one table.
+#[test]
+fn p7_exit_codes() {
+    let table = [
+        (Outcome::Clean, 0),
+        (Outcome::Failed, 10),
+        (Outcome::DrainTimedOut, 11),
+        (Outcome::StageAbandoned, 12),
+        (Outcome::Forced(Forced::Call), 13),
+        (Outcome::Forced(Forced::Interrupt), 130),
+    ];
+    assert!(table.is_sorted(), "the worst is the greatest");
+    for (outcome, code) in table {
+        for reason in [Reason::Requested, Reason::Interrupt, Reason::Signal(15)] {
+            assert_eq!(outcome.exit_code(reason), code);
+        }
+    }
+    assert_eq!(Outcome::Clean.exit_code(Reason::Failure), 1, "clean, but not well");
+    assert_eq!(Outcome::Failed.exit_code(Reason::Failure), 10);
+}

@@ -1,0 +1,59 @@
+//! The example `hello`, as a user runs it: real requests in flight, a real SIGTERM.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+use libc::{SIGINT, SIGTERM};
+use winddown_tests::child::Child;
+
+/// Builds the example, as `cargo run --example hello` does, and says where it is.
+fn hello() -> String {
+    // Beside the victim: target/PROFILE/victim, target/PROFILE/examples/hello.
+    let beside = PathBuf::from(env!("CARGO_BIN_EXE_victim"));
+    let folder = beside.parent().unwrap();
+    let profile = folder.file_name().unwrap().to_str().unwrap().replace("debug", "dev");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "winddown", "--example", "hello", "--profile", &profile])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.unwrap().success());
+    folder.join("examples/hello").into_os_string().into_string().unwrap()
+}
+
+fn request(address: &str, millis: u32) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /{millis} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    stream
+}
+
+fn answer(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn requests_in_flight_are_answered_and_the_exit_code_is_0() {
+    let program = hello();
+    for (signal, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
+        let mut child = Child::start(&program, &[]);
+        let line = child.wait_for("is up");
+        let address = line.split('/').nth(2).unwrap().to_owned();
+        // One answered at once, so that the others are known to have been accepted before: connections come in order.
+        let slow: Vec<_> = [400, 500, 600].map(|millis| request(&address, millis)).into();
+        assert!(answer(request(&address, 0)).starts_with("HTTP/1.1 200 OK\r\n"));
+        child.signal(signal);
+        for (stream, millis) in slow.into_iter().zip([400, 500, 600]) {
+            let answer = answer(stream);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.ends_with(&format!("hello, after {millis} ms\n")), "{answer}");
+        }
+        let end = child.end();
+        end.assert_code(0).assert_said(&format!("wind-down by {name}: clean"));
+        end.assert_said("in flight").assert_said("http").assert_said("log").assert_said("exit code 0");
+        assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
+    }
+}

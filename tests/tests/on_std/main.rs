@@ -1,0 +1,25 @@
+//! The thread binding, in one process, mostly with a clock that is made up.
+
+mod admission;
+mod deadlines;
+mod strangers;
+mod waiting;
+
+use std::thread;
+
+use winddown::testing::ManualClock;
+use winddown::{Budget, Builder, Shutdown};
+use winddown_tests::steps::secs;
+
+/// 10 s in all, as in `sequence.rs` but without a lame duck and stages: drains until 9, ends at 9.5, flushes until 10.
+fn timed() -> (ManualClock, Builder) {
+    let clock = ManualClock::new();
+    let builder = Shutdown::builder().budget(Budget::new(secs(11))).manual_clock(&clock);
+    (clock, builder)
+}
+
+fn hang() {
+    loop {
+        thread::park();
+    }
+}

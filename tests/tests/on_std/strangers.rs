@@ -1,0 +1,309 @@
+//! Other people's code: hooks, kickers, observers, destructors, and what they may get up to.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::time::Duration;
+
+use winddown::testing::{assert_clean, assert_outcome, assert_stages};
+use winddown::{
+    Budget, Event, Fate, Forced, HookError, Notice, Observer, Outcome, Part, Reason, Report, Shutdown, Stage,
+};
+use winddown_tests::patience::must_end;
+use winddown_tests::steps::{ms, secs};
+
+use crate::{hang, timed};
+
+#[derive(Debug)]
+struct Broken(io::Error);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool is broken")
+    }
+}
+
+impl Error for Broken {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn p7_failed_and_panicked_hooks_stop_nobody_and_are_named() {
+    must_end(|| {
+        let (_, builder) = timed();
+        let shutdown = builder
+            .stage(Stage::new("last").hook(|| ()))
+            .stage(Stage::new("pool").hook(|| Err(Broken(io::Error::other("no space")))))
+            .stage(Stage::new("text").hook(|| Err("just words")).hook(|| Ok::<_, io::Error>(())))
+            .stage(Stage::new("burst").hook(|| -> () { std::panic::panic_any(7) }).hook(|| Err("and this")))
+            .build()
+            .unwrap();
+        shutdown.trigger(Reason::Requested);
+        let exit = shutdown.run();
+        assert_outcome(&exit.report, Outcome::Failed);
+        assert_stages(&exit.report, &["burst", "text", "pool", "last"]);
+        let stage = |name| exit.report.stage(name).map(|stage| (stage.fate, stage.problems.join("; "))).unwrap();
+        assert_eq!(stage("last"), (Fate::Completed, String::new()));
+        assert_eq!(stage("pool"), (Fate::Failed, "the pool is broken: no space".to_owned()));
+        assert_eq!(stage("text"), (Fate::Failed, "just words".to_owned()));
+        let (fate, problems) = stage("burst");
+        assert_eq!(fate, Fate::Panicked);
+        assert!(problems.contains("no string") && problems.contains("and this"), "{problems}");
+        assert_eq!(exit.code(), 10);
+    });
+}
+
+/// Panics or hangs when it is dropped.
+struct Trap(fn());
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// P6: strangers' destructors run neither on the driver's thread nor, after the end, on that of the last handle.
+#[test]
+fn p6_destructors_that_hang_or_panic_hold_nobody_up() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let (trap, bomb) = (Trap(hang), Trap(|| panic!("dropped")));
+        let shutdown = builder
+            .budget(Budget::new(secs(11)).lame_duck(secs(1)))
+            .stage(Stage::new("never").hook(move || drop(trap)))
+            .stage(Stage::new("burst").hook(move || drop(bomb)))
+            .build()
+            .unwrap();
+        shutdown.trigger(Reason::Requested);
+        clock.wait_for_sleeper(secs(1));
+        shutdown.force();
+        let report = shutdown.run().report;
+        assert_outcome(&report, Outcome::Forced(Forced::Call));
+        assert!(report.stages.iter().all(|stage| stage.fate == Fate::NotStarted));
+        assert_eq!(report.exit_code(), 13);
+        drop(shutdown);
+    });
+}
+
+#[test]
+fn p6_a_hung_kicker_is_waited_for_like_a_pass_and_named() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let shutdown = builder.build().unwrap();
+        let _hung = shutdown.kicker(hang);
+        shutdown.trigger(Reason::Requested);
+        clock.wait_for_sleeper(secs(9));
+        clock.advance(secs(9));
+        clock.wait_for_sleeper(ms(9_500));
+        clock.advance(ms(500));
+        let report = shutdown.run().report;
+        assert_outcome(&report, Outcome::DrainTimedOut);
+        let [failure] = &*report.failures else { panic!("{report}") };
+        assert_eq!(failure.part, Part::Kicker);
+        assert!(failure.what.contains(file!()) && failure.what.contains("did not return"), "{}", failure.what);
+    });
+}
+
+/// Hangs or panics, as it is told, when it hears the end.
+struct Rude(fn());
+
+impl Observer for Rude {
+    fn notice(&mut self, _: &Notice) {}
+
+    fn finished(&mut self, _: &Report) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn p6_p7_an_observer_that_hangs_is_waited_for_as_long_as_the_flush_and_named() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let theirs = seen.clone();
+        let (sender, heard_the_end) = mpsc::channel();
+        let shutdown = builder
+            .observer(Rude(hang))
+            .observer(move |notice: &Notice| {
+                theirs.lock().unwrap().push(notice.to_string());
+                if matches!(notice.event, Event::Finished { .. }) {
+                    sender.send(()).unwrap();
+                }
+            })
+            .build()
+            .unwrap();
+        clock.advance(secs(7));
+        shutdown.trigger(Reason::Requested);
+        heard_the_end.recv().unwrap();
+        clock.wait_for_sleeper(ms(7_500));
+        clock.advance(ms(500));
+        let report = shutdown.run().report;
+        assert_outcome(&report, Outcome::Failed);
+        assert_eq!(report.failures[0].part, Part::Observer);
+        assert_eq!(report.failures[0].what, "observer 0 was late to hear the end");
+        assert_eq!(report.took, Duration::ZERO, "the drain and the stages had ended");
+        let seen = seen.lock().unwrap();
+        assert!(seen[0].contains("requested: winding down"), "{seen:?}");
+        assert!(seen.last().unwrap().contains("finished: clean"), "{seen:?}");
+    });
+}
+
+#[test]
+fn p7_observers_that_panic_are_named_and_nobody_waits_for_them() {
+    must_end(|| {
+        let (_, builder) = timed();
+        let shutdown = builder
+            .observer(|_: &Notice| panic!("at the first word"))
+            .observer(Rude(|| panic!("at the last")))
+            .build()
+            .unwrap();
+        shutdown.trigger(Reason::Requested);
+        let report = shutdown.run().report;
+        assert_outcome(&report, Outcome::Failed);
+        let failures: Vec<_> = report.failures.iter().map(|failure| &*failure.what).collect();
+        assert_eq!(failures, ["observer 0 panicked: at the first word", "observer 1 panicked: at the last"]);
+    });
+}
+
+/// Sets up and takes down another shutdown when it is dropped, signals and all.
+struct Builds;
+
+impl Drop for Builds {
+    fn drop(&mut self) {
+        drop(Shutdown::builder().signal(libc::SIGUSR2).build().unwrap());
+    }
+}
+
+/// P9: signal-hook has a lock of its own, which is not to be held while a stranger's destructor runs.
+#[test]
+fn p9_destructors_may_meet_signals() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let builds = Builds;
+        let shutdown = builder
+            .budget(Budget::new(secs(11)).lame_duck(secs(1)))
+            .signal(libc::SIGUSR1)
+            .stage(Stage::new("never").hook(move || drop(builds)))
+            .build()
+            .unwrap();
+        shutdown.trigger(Reason::Requested);
+        clock.wait_for_sleeper(secs(1));
+        shutdown.force();
+        drop(shutdown.run());
+        drop(shutdown);
+    });
+}
+
+/// Calls back in when it is dropped.
+struct OnDrop(Shutdown);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        drop(self.0.kicker_at_last_call(|| ()));
+    }
+}
+
+/// P9: kickers, observers and destructors that call back in, from under no lock.
+#[test]
+fn p9_strangers_may_call_back_in() {
+    must_end(|| {
+        let (_, builder) = timed();
+        let handle = Arc::new(std::sync::OnceLock::<Shutdown>::new());
+        let (observed, hooked) = (handle.clone(), handle.clone());
+        let call = |shutdown: &Shutdown| {
+            shutdown.trigger(Reason::Requested);
+            drop(shutdown.work().label("again").enter());
+            drop(shutdown.kicker(|| ()));
+            drop(shutdown.kicker_at_last_call(|| ()));
+            let _ =
+                (shutdown.token().wait_timeout(Duration::ZERO), shutdown.hook("close", || ()), shutdown.in_flight());
+        };
+        let shutdown = builder
+            .observer(move |_: &Notice| call(observed.get().unwrap()))
+            .stage(Stage::new("close").hook(move || call(hooked.get().unwrap())))
+            .build()
+            .unwrap();
+        handle.set(shutdown.clone()).unwrap();
+        let theirs = shutdown.clone();
+        shutdown.kicker(move || call(&theirs)).keep();
+        let theirs = shutdown.clone();
+        // Taken back: the closure's destructor calls in.
+        let guard = OnDrop(theirs);
+        drop(shutdown.kicker(move || drop(guard)));
+        shutdown.trigger(Reason::Requested);
+        assert_clean(&shutdown.run().report);
+    });
+}
+
+#[test]
+fn kickers_run_once_in_their_turn_and_not_at_all_when_taken_back() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let shutdown = builder.budget(Budget::new(secs(11)).lame_duck(secs(1))).build().unwrap();
+        let (sender, kicks) = mpsc::channel();
+        let kick = |what| {
+            let sender = sender.clone();
+            move || sender.send(what).unwrap()
+        };
+        drop(shutdown.kicker(kick("taken back")));
+        let _trigger = shutdown.kicker(kick("triggered"));
+        let _refusal = shutdown.kicker_at_refusal(kick("refusing"));
+        let _last = shutdown.kicker_at_last_call(kick("last call"));
+        let _panics = shutdown.kicker(|| panic!("kicked too hard"));
+        shutdown.trigger(Reason::Requested);
+        assert_eq!(kicks.recv(), Ok("triggered"));
+        clock.wait_for_sleeper(secs(1));
+        let _late = shutdown.kicker(kick("late"));
+        assert_eq!(kicks.try_recv(), Ok("late"), "it ran right there");
+        clock.advance(secs(1));
+        let report = shutdown.run().report;
+        assert_eq!(kicks.try_iter().collect::<Vec<_>>(), ["refusing"], "nobody was late");
+        assert_outcome(&report, Outcome::Failed);
+        assert!(report.failures[0].what.ends_with("panicked: kicked too hard"), "{report}");
+    });
+}
+
+#[test]
+fn hooks_can_be_given_later_until_their_stage_begins() {
+    must_end(|| {
+        let (_, builder) = timed();
+        let (sender, ran) = mpsc::channel();
+        let shutdown = builder.stage(Stage::new("close")).build().unwrap();
+        assert_eq!(shutdown.hook("cloze", || ()), Err(HookError::UnknownStage("cloze".to_owned())));
+        for number in 0..2 {
+            let sender = sender.clone();
+            shutdown.hook("close", move || sender.send(number)).unwrap();
+        }
+        shutdown.trigger(Reason::Requested);
+        assert_clean(&shutdown.run().report);
+        assert_eq!(ran.try_iter().collect::<HashSet<_>>(), HashSet::from([0, 1]));
+        assert_eq!(shutdown.hook("close", || ()), Err(HookError::TooLate("close".to_owned())));
+    });
+}
+
+/// Hooks of one stage, and stages that wait for the same, run side by side: each of these waits for all the others.
+#[test]
+fn what_may_run_side_by_side_does() {
+    must_end(|| {
+        let (_, builder) = timed();
+        let together = Arc::new(Barrier::new(3));
+        let meet = || {
+            let together = together.clone();
+            move || {
+                together.wait();
+            }
+        };
+        let shutdown = builder
+            .stage(Stage::new("first"))
+            .stage(Stage::new("left").after("first").hook(meet()).hook(meet()))
+            .stage(Stage::new("right").after("first").hook(meet()))
+            .build()
+            .unwrap();
+        shutdown.trigger(Reason::Requested);
+        assert_clean(&shutdown.run().report);
+    });
+}

@@ -1,0 +1,356 @@
+//! The sans-IO driver, with a clock that is made up.
+
+use std::time::Duration;
+
+use winddown_core::{
+    Budget, Fate, Forced, MAX_STAGES, Milestone, Observed, Outcome, Plan, Reason, Sequence, Stage, Step,
+};
+use winddown_tests::steps::{Driven, ms, outcome, secs};
+
+const TERM: Reason = Reason::Signal(15);
+
+/// 10 s in all: lame duck 2, stages 2 x 1, forced close 0.5, flush 0.5. So it refuses at 2, drains until 7, has the
+/// stages begin by 7.5 at the latest and ends by 9.5.
+fn budget() -> Budget {
+    Budget::new(secs(11)).lame_duck(secs(2)).high(secs(3))
+}
+
+fn begun() -> Driven {
+    Driven::begun(budget(), &[Stage::new(); 2], Duration::ZERO, TERM)
+}
+
+use Milestone::{Closing, Done, HighLate, LastCall, Refusing, Triggered};
+use Step::{Abandon, Finish, Reach, Start, Wait};
+
+#[test]
+fn a_clean_wind_down_step_by_step() {
+    let mut driven = begun();
+    driven.in_flight(1, 0, 0);
+    assert_eq!(driven.at(ms(0)), [Reach(Triggered), Wait(Some(secs(2)))]);
+    assert_eq!(driven.at(ms(1_999)), [Wait(Some(secs(2)))]);
+    assert_eq!(driven.at(secs(2)), [Reach(Refusing), Wait(Some(secs(7)))]);
+    driven.in_flight(0, 0, 0);
+    // P5: what the drain left over is the stages': the first may take all but the second's second.
+    assert_eq!(driven.at(secs(3)), [Reach(Closing), Start { stage: 1, deadline: ms(8_500) }, Wait(Some(ms(8_500)))]);
+    assert!(driven.sequence.ended(1, Fate::Completed));
+    assert_eq!(driven.at(secs(4)), [Start { stage: 0, deadline: ms(9_500) }, Wait(Some(ms(9_500)))]);
+    assert!(driven.sequence.ended(0, Fate::Completed));
+    assert_eq!(driven.at(secs(4)), [Reach(Done), Finish(Outcome::Clean)]);
+    assert_eq!(driven.at(secs(400)), [Finish(Outcome::Clean)], "the same for ever");
+}
+
+/// P3: empty is not drained while the gates are open.
+#[test]
+fn p3_nothing_in_flight_counts_only_once_refusing() {
+    let mut driven = begun();
+    assert_eq!(driven.at(secs(1)), [Reach(Triggered), Wait(Some(secs(2)))]);
+}
+
+#[test]
+fn p3_neither_critical_nor_high_work_is_overlooked_and_low_is_not_waited_for() {
+    for (critical, high) in [(1, 0), (0, 1), (5, 5)] {
+        let mut driven = begun();
+        driven.in_flight(critical, high, 3);
+        assert!(!driven.at(secs(3)).contains(&Reach(Closing)));
+    }
+    let mut driven = begun();
+    driven.in_flight(0, 0, 3);
+    assert_eq!(outcome(&driven.completing_at(secs(3))), Outcome::Clean);
+}
+
+#[test]
+fn an_interrupt_gets_no_lame_duck() {
+    for reason in [Reason::Interrupt, Reason::Signal(2)] {
+        let mut driven = Driven::begun(budget(), &[], Duration::ZERO, reason);
+        driven.in_flight(1, 0, 0);
+        assert_eq!(driven.at(ms(0)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(9)))]);
+    }
+}
+
+#[test]
+fn p5_high_work_has_its_cap_and_critical_work_the_rest() {
+    let mut driven = begun();
+    driven.in_flight(1, 1, 0);
+    assert_eq!(driven.at(secs(2)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(5)))]);
+    assert_eq!(driven.at(secs(5)), [Reach(HighLate), Wait(Some(secs(7)))]);
+    driven.in_flight(0, 0, 0);
+    let steps = driven.completing_at(secs(6));
+    assert_eq!(outcome(&steps), Outcome::DrainTimedOut, "what was late was abandoned, even if it ended later");
+    assert!(!steps.contains(&Reach(LastCall)));
+}
+
+#[test]
+fn high_work_that_alone_is_late_is_cut_at_its_cap() {
+    let mut driven = begun();
+    driven.in_flight(0, 1, 0);
+    assert_eq!(
+        driven.at(secs(5)),
+        [Reach(Triggered), Reach(Refusing), Reach(HighLate), Reach(LastCall), Wait(Some(ms(5_500)))]
+    );
+}
+
+#[test]
+fn p5_a_drain_never_eats_the_stages_time() {
+    let mut driven = begun();
+    driven.in_flight(1, 0, 0);
+    driven.at(secs(2));
+    assert_eq!(driven.at(secs(7)), [Reach(LastCall), Wait(Some(ms(7_500)))]);
+    assert_eq!(driven.at(ms(7_500)), [Reach(Closing), Start { stage: 1, deadline: ms(8_500) }, Wait(Some(ms(8_500)))]);
+    // P6: a stage that hangs does not eat the next one's.
+    assert_eq!(
+        driven.at(ms(8_500)),
+        [Abandon { stage: 1, started: true }, Start { stage: 0, deadline: ms(9_500) }, Wait(Some(ms(9_500)))]
+    );
+    assert!(!driven.sequence.ended(1, Fate::Completed), "it was abandoned");
+    assert_eq!(
+        driven.at(ms(9_500)),
+        [Abandon { stage: 0, started: true }, Reach(Done), Finish(Outcome::StageAbandoned)]
+    );
+}
+
+#[test]
+fn what_is_cut_and_unwinds_ends_the_last_call_early() {
+    let mut driven = begun();
+    driven.in_flight(1, 0, 0);
+    driven.at(secs(7));
+    driven.in_flight(0, 0, 1);
+    assert_eq!(outcome(&driven.completing_at(ms(7_100))), Outcome::DrainTimedOut);
+}
+
+#[test]
+fn a_drain_with_a_cap_ends_at_it() {
+    let mut driven = Driven::begun(budget().drain(secs(1)), &[], Duration::ZERO, TERM);
+    driven.in_flight(1, 0, 0);
+    assert_eq!(driven.at(secs(2)).last(), Some(&Wait(Some(secs(3)))));
+}
+
+#[test]
+fn a_limit_bounds_a_stage_however_much_time_is_left() {
+    let stages = [Stage { limit: Some(ms(300)), ..Stage::new() }];
+    let mut driven = Driven::begun(Budget::new(secs(60)), &stages, secs(100), TERM);
+    assert_eq!(driven.at(secs(101)).last(), Some(&Wait(Some(ms(101_300)))));
+}
+
+#[test]
+fn p7_a_failure_or_a_panic_stops_nobody() {
+    for fate in [Fate::Failed, Fate::Panicked] {
+        let mut driven = begun();
+        driven.at(secs(2));
+        assert!(driven.sequence.ended(1, fate));
+        assert!(!driven.sequence.ended(1, Fate::Completed), "told once");
+        assert!(!driven.sequence.ended(0, Fate::Completed), "not started");
+        assert!(!driven.sequence.ended(17, Fate::Completed) && !driven.sequence.ended(9999, Fate::Completed));
+        assert_eq!(outcome(&driven.completing_at(secs(2))), Outcome::Failed);
+    }
+}
+
+/// With any `after`, exactly the graph as written: here a diamond, whose middle runs side by side.
+#[test]
+fn a_graph_runs_as_written_and_failures_release_what_waits() {
+    let after = |mask| Stage { after: Some(mask), ..Stage::new() };
+    let stages = [Stage::new(), after(0b1), after(0b1), after(0b110)];
+    let mut driven = Driven::begun(Budget::new(secs(11)), &stages, Duration::ZERO, TERM);
+    let started = |steps: Vec<Step>| -> Vec<usize> {
+        steps.iter().filter_map(|step| if let Start { stage, .. } = step { Some(*stage) } else { None }).collect()
+    };
+    assert_eq!(started(driven.at(secs(0))), [0]);
+    driven.sequence.ended(0, Fate::Failed);
+    assert_eq!(started(driven.at(secs(1))), [1, 2]);
+    driven.sequence.ended(2, Fate::Completed);
+    assert_eq!(started(driven.at(secs(2))), []);
+    driven.sequence.ended(1, Fate::Panicked);
+    assert_eq!(started(driven.at(secs(3))), [3]);
+    driven.sequence.ended(3, Fate::Completed);
+    assert_eq!(outcome(&driven.at(secs(3))), Outcome::Failed);
+}
+
+#[test]
+fn without_any_after_the_order_is_the_reverse_one_at_a_time() {
+    let mut driven = Driven::begun(Budget::new(secs(100)), &[Stage::new(); MAX_STAGES], Duration::ZERO, TERM);
+    for stage in (0..MAX_STAGES).rev() {
+        let steps = driven.at(secs(1));
+        let starts = steps.iter().filter(|step| matches!(step, Start { .. })).count();
+        assert!(starts == 1 && matches!(steps[steps.len() - 2], Start { stage: own, .. } if own == stage), "{steps:?}");
+        driven.sequence.ended(stage, Fate::Completed);
+    }
+    assert_eq!(outcome(&driven.at(secs(1))), Outcome::Clean);
+}
+
+#[test]
+fn a_force_ends_every_wait_wherever_it_comes() {
+    let forced = Some(Forced::Interrupt);
+    // In the lame duck, in the drain, at the last call.
+    for at in [ms(0), ms(2_000), ms(7_000)] {
+        let mut driven = begun();
+        driven.in_flight(1, 1, 1);
+        driven.at(at);
+        driven.observed.forced = forced;
+        let steps = driven.at(at);
+        assert_eq!(outcome(&steps), Outcome::Forced(Forced::Interrupt), "{steps:?}");
+        assert!(steps.contains(&Reach(LastCall)) || at == ms(7_000), "what is cut is cut: {steps:?}");
+        for stage in [0, 1] {
+            assert!(steps.contains(&Abandon { stage, started: false }), "{steps:?}");
+        }
+    }
+    // While a stage runs.
+    let mut driven = begun();
+    driven.at(secs(2));
+    driven.observed.forced = forced;
+    assert_eq!(
+        driven.at(secs(2)),
+        [
+            Abandon { stage: 1, started: true },
+            Abandon { stage: 0, started: false },
+            Reach(Done),
+            Finish(Outcome::Forced(Forced::Interrupt))
+        ]
+    );
+    // Too late, and too early.
+    let mut driven = begun();
+    let _ = driven.completing_at(secs(2));
+    driven.observed.forced = forced;
+    assert_eq!(driven.at(secs(2)), [Finish(Outcome::Clean)]);
+    let mut idle = Sequence::new(Plan::new(budget(), &[]).unwrap());
+    assert_eq!(idle.poll(secs(1), Observed { forced, ..Observed::default() }), Wait(None));
+}
+
+/// G3: stopped for hours, with everything finished meanwhile: nothing that has finished is called late.
+#[test]
+fn a_jump_calls_nothing_late_that_has_finished() {
+    let hours = secs(36_000);
+    let mut driven = begun();
+    driven.in_flight(1, 1, 0);
+    driven.at(secs(3));
+    driven.in_flight(0, 0, 0);
+    let steps = driven.at(hours);
+    assert!(!steps.contains(&Reach(HighLate)) && !steps.contains(&Reach(LastCall)), "{steps:?}");
+
+    let mut driven = begun();
+    driven.at(secs(3));
+    assert!(driven.sequence.ended(1, Fate::Completed));
+    let steps = driven.at(hours);
+    assert_eq!(steps, [Abandon { stage: 0, started: false }, Reach(Done), Finish(Outcome::StageAbandoned)]);
+}
+
+/// G3, P6: deadlines that have passed are honoured at once.
+#[test]
+fn a_jump_honours_every_deadline_at_once() {
+    let mut driven = begun();
+    driven.in_flight(1, 1, 1);
+    let steps = driven.at(secs(36_000));
+    assert_eq!(outcome(&steps), Outcome::StageAbandoned);
+    assert_eq!(steps[..4], [Reach(Triggered), Reach(Refusing), Reach(LastCall), Reach(Closing)]);
+}
+
+#[test]
+fn a_clock_that_stands_still_or_goes_back_is_no_matter() {
+    let mut driven = begun();
+    driven.in_flight(1, 0, 0);
+    driven.at(secs(5));
+    assert_eq!(driven.at(secs(5)), [Wait(Some(secs(7)))]);
+    assert_eq!(driven.at(secs(1)), [Wait(Some(secs(7)))]);
+    driven.in_flight(0, 0, 0);
+    assert!(driven.at(Duration::ZERO).contains(&Start { stage: 1, deadline: ms(8_500) }));
+}
+
+#[test]
+fn times_at_the_end_of_time_do_not_overflow() {
+    let endless = Budget::new(Duration::MAX).drain(Duration::MAX).high(Duration::MAX);
+    let stages = [Stage { limit: Some(Duration::MAX), ..Stage::new() }];
+    let mut driven = Driven::begun(endless, &stages, Duration::MAX.saturating_sub(secs(1)), TERM);
+    driven.in_flight(1, 1, 0);
+    assert_eq!(outcome(&driven.at(Duration::MAX)), Outcome::StageAbandoned);
+}
+
+#[test]
+fn it_begins_once() {
+    let mut sequence = Sequence::new(Plan::new(budget(), &[]).unwrap());
+    assert_eq!(sequence.end(), None);
+    sequence.begin(secs(1), TERM);
+    sequence.begin(secs(100), Reason::Interrupt);
+    assert_eq!(sequence.end(), Some(ms(10_500)));
+}
+
+/// P5, P6, P7 for many shapes: whatever stages and passes do, no wait goes beyond the end, the order is kept, every
+/// stage's fate is told once, and it is over. (A small generator; the fuzzer will do it at length.)
+#[test]
+fn p5_p6_p7_whatever_happens_it_is_over_in_time() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..20_000 {
+        one_of_many(&mut random);
+    }
+}
+
+fn one_of_many(random: &mut Random) {
+    let count = random.below(8);
+    let stages: Vec<Stage> = (0..count)
+        .map(|stage| Stage {
+            reserve: ms(random.below(500) as u64),
+            limit: (random.below(3) == 0).then(|| ms(1 + random.below(800) as u64)),
+            // Only earlier ones: no rings.
+            after: (random.below(2) == 0).then(|| random.0 & ((1 << stage) - 1)),
+        })
+        .collect();
+    let graph = stages.iter().any(|stage| stage.after.is_some());
+    let budget = Budget::new(secs(6)).lame_duck(ms(random.below(500) as u64)).high(ms(random.below(900) as u64));
+    let mut driven =
+        Driven::begun(budget, &stages, secs(1), if random.below(2) == 0 { TERM } else { Reason::Interrupt });
+    let end = driven.sequence.end().unwrap();
+    driven.in_flight(random.below(3), random.below(3), random.below(2));
+    let (mut now, mut fates, mut running) = (secs(1), vec![0_u32; count], Vec::new());
+    let (mut over, mut last) = (0_u64, None);
+    for polls in 0.. {
+        assert!(polls < 1_000, "never over");
+        match driven.sequence.poll(now, driven.observed) {
+            Wait(until) => {
+                let until = until.unwrap();
+                assert!(until <= end && now < until);
+                match random.below(4) {
+                    0 => now = until,
+                    1 => now += ms(random.below(3_000) as u64),
+                    2 => driven.in_flight(0, random.below(2), 0),
+                    _ => match running.pop() {
+                        Some(stage) => {
+                            assert!(driven.sequence.ended(stage, Fate::Completed));
+                            fates[stage] += 1;
+                            over |= 1 << stage;
+                        }
+                        None => now += ms(100),
+                    },
+                }
+            }
+            Reach(milestone) => {
+                assert!(last < Some(milestone), "{last:?} then {milestone:?}");
+                last = Some(milestone);
+            }
+            Start { stage, deadline } => {
+                assert!(now < deadline && deadline <= end && last == Some(Closing));
+                let needs = if graph { stages[stage].after.unwrap_or(0) } else { (1_u64 << count) - (2 << stage) };
+                assert_eq!(needs & !over, 0, "{stage} began too early");
+                running.push(stage);
+            }
+            Abandon { stage, started } => {
+                assert_eq!(running.contains(&stage), started);
+                running.retain(|&other| other != stage);
+                assert!(!driven.sequence.ended(stage, Fate::Completed));
+                fates[stage] += 1;
+                over |= 1 << stage;
+            }
+            Finish(_) => break,
+        }
+    }
+    assert!(fates.iter().all(|&fates| fates == 1), "{fates:?}");
+    assert_eq!(last, Some(Done));
+}
+
+/// xorshift64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+}
