@@ -11,7 +11,7 @@ use winddown_core::{
 use crate::Report;
 use crate::hook::{Ended, Trouble};
 use crate::observe::{Notice, Observers};
-use crate::report::{StageReport, Straggler};
+use crate::report::{Holder, StageReport, Straggler};
 use crate::shutdown::Inner;
 use crate::sync::Arc;
 
@@ -118,10 +118,12 @@ impl<'a> Drive<'a> {
             self.now = inner.trigger.clock.now();
             let forced = inner.trigger.lifecycle.load().forced();
             self.collect();
+            let lingering = self.lingering();
             let in_flight = self.in_flight();
-            match self.sequence.poll(self.now, Observed { in_flight, forced }) {
+            match self.sequence.poll(self.now, Observed { in_flight, lingering, forced }) {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
                 Step::Reach(milestone) => self.reach(milestone),
+                Step::EndIdle => inner.connections.end_idle(),
                 Step::Start { stage, deadline } => self.start(stage, deadline),
                 Step::Abandon { stage, started } => self.abandon(stage, started),
                 Step::Finish(outcome) => break outcome,
@@ -142,6 +144,17 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// Whether somebody may still bring work that was admitted before. When that is over, so is the late gate.
+    fn lingering(&self) -> bool {
+        let refusing = self.inner.gate(Priority::Critical).is_closed();
+        let lingering = refusing && self.now < self.sequence.lingers_until() && self.inner.connections.any_idle();
+        let late = self.inner.gate_at(Inner::LATE);
+        if refusing && !lingering && late.in_flight() == 0 {
+            late.close();
+        }
+        lingering
+    }
+
     /// What the drain waits for. Kickers that run are waited for like passes.
     fn in_flight(&self) -> InFlight {
         let waited_for = |class| match self.inner.gate(class) {
@@ -150,7 +163,9 @@ impl<'a> Drive<'a> {
             gate => gate.in_flight().max(1),
         };
         let [critical, high, low] = Priority::ALL.map(waited_for);
-        InFlight { critical: critical + self.inner.kickers.running(), high, low }
+        let late = self.inner.gate_at(Inner::LATE);
+        let late = if late.is_closed() && !late.is_drained() { late.in_flight().max(1) } else { late.in_flight() };
+        InFlight { critical: critical + late + self.inner.kickers.running(), high, low }
     }
 
     fn reach(&mut self, milestone: Milestone) {
@@ -173,9 +188,12 @@ impl<'a> Drive<'a> {
                 if !self.high_late {
                     self.note_stragglers(Priority::High);
                 }
+                self.cut();
             }
             Milestone::Closing => {
                 self.closed_at = self.now;
+                inner.gate_at(Inner::LATE).close();
+                self.cut();
                 // Only the driver closes, and once; in a child forked meanwhile the parent's may have.
                 let _ = inner.trigger.lifecycle.begin_closing();
             }
@@ -193,13 +211,20 @@ impl<'a> Drive<'a> {
 
     /// Names those of a class whose time is over.
     fn note_stragglers(&mut self, class: Priority) {
-        let alive = match self.inner.gate(class) {
-            gate if gate.is_drained() => 0,
-            gate => gate.in_flight(),
-        };
+        let late = if class == Priority::Critical { self.inner.gate_at(Inner::LATE).in_flight() } else { 0 };
+        let alive = self.inner.gate(class).in_flight() + late;
         let labelled = self.inner.labels.of(class, self.now);
         *self.unlabelled.of_mut(class) = alive.saturating_sub(labelled.len());
         self.stragglers.extend(labelled);
+    }
+
+    /// Cuts what connections are left, and names those at work.
+    fn cut(&mut self) {
+        let mut late = self.inner.connections.cut(self.now);
+        late.retain(|late| self.stragglers.iter().all(|known| known.holder != Holder::Connection(late.id)));
+        // Each has a pass, which was counted as one without a label.
+        self.unlabelled.critical = self.unlabelled.critical.saturating_sub(late.len());
+        self.stragglers.extend(late.into_iter().map(Straggler::from));
     }
 
     fn start(&mut self, stage: usize, deadline: Duration) {
@@ -311,7 +336,10 @@ impl<'a> Drive<'a> {
     fn report(&mut self, outcome: Outcome) -> Report {
         let inner = self.inner;
         for straggler in &mut self.stragglers {
-            straggler.let_go = !inner.labels.is_alive(straggler.id);
+            straggler.let_go = match straggler.holder {
+                Holder::Label(id) => !inner.labels.is_alive(id),
+                Holder::Connection(id) => !inner.connections.is_at_work(id),
+            };
         }
         let since = |at: Duration| at.saturating_sub(self.began);
         let stages = self.stages.drain(..).map(|run| StageReport {

@@ -17,6 +17,7 @@ pub type EnvError = BadVariable<String>;
 /// | `WINDDOWN_LAME_DUCK_SECONDS` | [`lame_duck`](Budget::lame_duck) |
 /// | `WINDDOWN_DRAIN_SECONDS` | [`drain`](Budget::drain) |
 /// | `WINDDOWN_HIGH_SECONDS` | [`high`](Budget::high) |
+/// | `WINDDOWN_LINGER_SECONDS` | [`linger`](Budget::linger) |
 /// | `WINDDOWN_FORCE_CLOSE_SECONDS` | [`force_close`](Budget::force_close) |
 /// | `WINDDOWN_FLUSH_SECONDS` | [`flush`](Budget::flush) |
 ///

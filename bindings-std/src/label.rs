@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use winddown_core::Priority;
 
-use crate::report::Straggler;
+use crate::report::{Holder, Straggler, thread_of};
 use crate::sync::{Arc, Mutex, thread};
 
 /// The labelled passes that are alive, the oldest first.
@@ -58,12 +58,12 @@ impl Labels {
         let of_class = alive.entries.iter().filter(|(_, entry)| entry.class == class);
         of_class
             .map(|(&id, entry)| Straggler {
-                id,
+                holder: Holder::Label(id),
                 label: entry.label.clone().into_owned(),
                 class,
                 location: entry.location,
                 age: now.saturating_sub(entry.since),
-                thread: entry.thread.name().map_or_else(|| format!("{:?}", entry.thread.id()), str::to_owned),
+                thread: thread_of(&entry.thread),
                 let_go: false,
             })
             .collect()

@@ -33,6 +33,8 @@
 //! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads to stop,
 //!   [`trigger`](Shutdown::trigger) asks for it, [`run`](Shutdown::run) waits for the end.
 //! - [`Stage`] and its hooks: what closes, in which order, by when.
+//! - `Acceptor` (on Unix) and [`Connection`]: an accept loop that resets nobody, and connections that are told, lingered
+//!   for and cut.
 //! - [`Kicker`]: reaching threads that are blocked in something of their own.
 //! - [`Budget`]: how long everything may take, under Kubernetes, under systemd, from the environment ([`FromEnv`]).
 //! - [`Report`] and [`Exit`]: how it went, and the exit code ([`Outcome::exit_code`] has the table).
@@ -57,6 +59,7 @@
 
 mod builder;
 mod clock;
+mod connection;
 mod drive;
 mod env;
 mod error;
@@ -67,12 +70,15 @@ mod hook;
 mod interrupt;
 mod kicker;
 mod label;
+#[cfg(unix)]
+mod listener;
 mod observe;
 mod pass;
 mod render;
 mod report;
 mod shutdown;
 mod signal;
+mod socket;
 mod stage;
 mod sync;
 pub mod testing;
@@ -82,15 +88,21 @@ mod wait_group;
 mod watchdog;
 
 pub use builder::Builder;
+pub use connection::{Busy, Connection, Upgraded};
 pub use env::{EnvError, FromEnv};
 pub use error::{BuildError, SignalError};
 pub use exit::Exit;
 pub use hook::{HookError, HookResult};
 pub use kicker::Kicker;
+#[cfg(unix)]
+pub use listener::{Acceptor, Incoming};
 pub use observe::{Notice, Observer};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
 pub use report::{Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;
+#[cfg(unix)]
+pub use socket::Listener;
+pub use socket::{Stream, lingering_close};
 pub use stage::Stage;
 pub use token::Token;
 pub use wait_group::{Member, WaitGroup};

@@ -77,14 +77,14 @@ impl<P> fmt::Debug for Labelled<P> {
 #[derive(Clone)]
 struct Holder {
     inner: Arc<Inner>,
-    class: Priority,
+    gate: usize,
 }
 
 impl Deref for Holder {
     type Target = Gate<Bell>;
 
     fn deref(&self) -> &Gate<Bell> {
-        self.inner.gate(self.class)
+        self.inner.gate_at(self.gate)
     }
 }
 
@@ -96,7 +96,12 @@ impl Inner {
 
     #[inline]
     pub(crate) fn enter_owned(self: &Arc<Self>, class: Priority) -> Result<OwnedPass, Refused> {
-        let holder = Holder { inner: self.clone(), class };
+        self.enter_owned_at(class as usize)
+    }
+
+    #[inline]
+    pub(crate) fn enter_owned_at(self: &Arc<Self>, gate: usize) -> Result<OwnedPass, Refused> {
+        let holder = Holder { inner: self.clone(), gate };
         Gate::enter_owned(holder).map(OwnedPass).inspect_err(|_| self.count_refused())
     }
 }

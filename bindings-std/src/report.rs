@@ -3,6 +3,8 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::connection::Late;
+use crate::sync::thread;
 use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats};
 
 /// How a wind-down went. Prints as a timeline.
@@ -73,12 +75,12 @@ pub struct StageReport {
     pub problems: Vec<String>,
 }
 
-/// The holder of a labelled pass that was still alive when its time was over: for class High at its cap, for class
+/// A connection at work, or the holder of a labelled pass, that was still there when its time was over: for class High at its cap, for class
 /// Critical at the drain's deadline, for class Low at the end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Straggler {
-    pub(crate) id: u64,
+    pub(crate) holder: Holder,
     /// Its label.
     pub label: String,
     /// Its class.
@@ -91,6 +93,26 @@ pub struct Straggler {
     pub thread: String,
     /// Whether it had let go by the end.
     pub let_go: bool,
+}
+
+/// Who a straggler is, to tell whether it has let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Label(u64),
+    Connection(u64),
+}
+
+impl From<Late> for Straggler {
+    fn from(Late { id, what, age, location, thread }: Late) -> Self {
+        let class = Priority::Critical;
+        let thread = thread_of(&thread);
+        Self { holder: Holder::Connection(id), label: what, class, location, age, thread, let_go: false }
+    }
+}
+
+/// A thread's name, or its id.
+pub(crate) fn thread_of(thread: &thread::Thread) -> String {
+    thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned)
 }
 
 /// Something that went wrong outside the stages.

@@ -6,6 +6,7 @@ use std::process;
 
 use winddown_core::{Escalate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason, Refused};
 
+use crate::connection::Connections;
 use crate::drive;
 use crate::event_count::Bell;
 use crate::hook::Hooks;
@@ -63,10 +64,12 @@ pub struct Shutdown {
 /// What all parts share. The driver, passes and tokens keep it alive.
 pub(crate) struct Inner {
     pub(crate) trigger: Trigger,
-    gates: [Padded<Gate<Bell>>; 3],
+    /// One for each class, and the late one.
+    gates: [Padded<Gate<Bell>>; 4],
     refused: AtomicU64,
     pub(crate) waiters: Waiters,
     pub(crate) kickers: Kickers,
+    pub(crate) connections: Connections,
     pub(crate) labels: Arc<Labels>,
     pub(crate) hooks: Hooks,
     watchdog: OnceLock<Watchdog>,
@@ -120,10 +123,11 @@ impl Inner {
     pub(crate) fn new(trigger: Trigger, plan: &Plan, hooks: Hooks) -> Self {
         let bell = || Padded(Gate::with_notify(Bell(trigger.driver.clone())));
         Self {
-            gates: [bell(), bell(), bell()],
+            gates: [bell(), bell(), bell(), bell()],
             refused: AtomicU64::new(0),
             waiters: Waiters::default(),
             kickers: Kickers::default(),
+            connections: Connections::default(),
             labels: Arc::default(),
             hooks,
             watchdog: OnceLock::new(),
@@ -137,9 +141,18 @@ impl Inner {
         }
     }
 
+    /// The gate that stays open, when the others refuse, for what was admitted before and has not come yet: those in an
+    /// accept queue, and requests on their way to idle connections.
+    pub(crate) const LATE: usize = 3;
+
     #[inline]
     pub(crate) fn gate(&self, class: Priority) -> &Gate<Bell> {
-        &self.gates[class as usize].0
+        self.gate_at(class as usize)
+    }
+
+    #[inline]
+    pub(crate) fn gate_at(&self, index: usize) -> &Gate<Bell> {
+        &self.gates[index].0
     }
 
     #[cold]

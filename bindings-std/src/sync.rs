@@ -2,7 +2,9 @@
 //!
 //! Every other module takes them from here, so that a model checker is put in their place in this file and nowhere else.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+#[cfg(unix)]
+pub(crate) use std::sync::Weak;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, mpsc};
 pub(crate) use std::thread;
 

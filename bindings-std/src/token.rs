@@ -1,6 +1,10 @@
 //! Tokens: waiting to be told to stop, and those who wait.
 
 use std::fmt;
+#[cfg(unix)]
+use std::io::Write;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use winddown_core::Milestone;
@@ -9,6 +13,8 @@ use crate::clock::Clock;
 use crate::event_count::EventCount;
 use crate::shutdown::Inner;
 use crate::sync::{Arc, AtomicU32, Ordering};
+#[cfg(unix)]
+use crate::sync::{Mutex, Weak};
 
 /// Everybody who waits for a milestone. One broadcast wakes all of them.
 #[derive(Default)]
@@ -18,6 +24,9 @@ pub(crate) struct Waiters {
     reached: AtomicU32,
     #[cfg(feature = "crossbeam-channel")]
     channels: channels::Channels,
+    /// Rung at the refusal.
+    #[cfg(unix)]
+    ropes: Mutex<Vec<Weak<UnixStream>>>,
 }
 
 impl Waiters {
@@ -33,7 +42,7 @@ impl Waiters {
         clock.wait(&self.event, key, deadline);
     }
 
-    fn has_reached(&self, milestone: Milestone) -> bool {
+    pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
         // Pairs with the release in `reach`.
         self.reached.load(Ordering::Acquire) >= milestone as u32
     }
@@ -45,7 +54,33 @@ impl Waiters {
         self.event.notify();
         #[cfg(feature = "crossbeam-channel")]
         self.channels.disconnect(milestone);
+        #[cfg(unix)]
+        if milestone == Milestone::Refusing {
+            let ropes = std::mem::take(&mut *self.ropes.lock());
+            ropes.iter().for_each(ring);
+        }
     }
+
+    /// Writes a byte into `rope` when the program refuses: for who waits for descriptors. It must not block.
+    #[cfg(unix)]
+    pub(crate) fn ring_at_refusal(&self, rope: &Arc<UnixStream>) {
+        let mut ropes = self.ropes.lock();
+        ropes.retain(|rope| rope.strong_count() > 0);
+        let rope = Arc::downgrade(rope);
+        if self.has_reached(Milestone::Refusing) {
+            drop(ropes);
+            ring(&rope);
+        } else {
+            ropes.push(rope);
+        }
+    }
+}
+
+/// A rope that is gone has nobody to ring for.
+#[cfg(unix)]
+fn ring(rope: &Weak<UnixStream>) {
+    let rope = rope.upgrade();
+    let _ = rope.map(|rope| (&*rope).write(&[0]));
 }
 
 /// Tells a thread when it is time to stop. From [`Shutdown::token`](crate::Shutdown::token); cheap to clone.

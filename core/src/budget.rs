@@ -38,6 +38,9 @@ pub struct Budget {
     pub drain: Option<Duration>,
     /// The most that work of class High may take, from the refusal on. 5 s by default.
     pub high: Duration,
+    /// How long after the refusal an idle connection may still bring a request that was on its way (A3). 500 ms by
+    /// default.
+    pub linger: Duration,
     /// Kept for work that is cut at the drain's deadline, to notice and unwind. 500 ms by default.
     pub force_close: Duration,
     /// Kept for observers to tell the end. 500 ms by default.
@@ -75,6 +78,7 @@ impl Budget {
             lame_duck: Duration::ZERO,
             drain: None,
             high: Duration::from_secs(5),
+            linger: Duration::from_millis(500),
             force_close: Duration::from_millis(500),
             flush: Duration::from_millis(500),
         }
@@ -133,6 +137,13 @@ impl Budget {
         self
     }
 
+    /// Sets [`linger`](Self::linger).
+    #[must_use]
+    pub const fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
     /// Sets [`force_close`](Self::force_close).
     #[must_use]
     pub const fn force_close(mut self, time: Duration) -> Self {
@@ -154,7 +165,7 @@ impl Budget {
     }
 
     /// The variables that [`overridden_by`](Self::overridden_by) looks up, each a number of seconds, fractions allowed.
-    pub const VARIABLES: [&'static str; 8] = [
+    pub const VARIABLES: [&'static str; 9] = [
         "WINDDOWN_GRACE_SECONDS",
         "WINDDOWN_PRE_STOP_SECONDS",
         "WINDDOWN_MARGIN_SECONDS",
@@ -163,6 +174,7 @@ impl Budget {
         "WINDDOWN_HIGH_SECONDS",
         "WINDDOWN_FORCE_CLOSE_SECONDS",
         "WINDDOWN_FLUSH_SECONDS",
+        "WINDDOWN_LINGER_SECONDS",
     ];
 
     /// This budget, changed by those of [`VARIABLES`](Self::VARIABLES) that `lookup` has a value for.
@@ -194,7 +206,8 @@ impl Budget {
             4 => return self.drain = Some(time),
             5 => &mut self.high,
             6 => &mut self.force_close,
-            _ => &mut self.flush,
+            7 => &mut self.flush,
+            _ => &mut self.linger,
         };
         *field = time;
     }

@@ -31,14 +31,14 @@
 //! let mut now = Duration::ZERO;
 //! let outcome = loop {
 //!     let in_flight = InFlight { critical: if WORK.is_drained() { 0 } else { 1 }, ..InFlight::NONE };
-//!     match sequence.poll(now, Observed { in_flight, forced: None }) {
+//!     match sequence.poll(now, Observed { in_flight, ..Observed::default() }) {
 //!         Step::Reach(milestone) => {
 //!             if milestone == winddown_core::Milestone::Refusing {
 //!                 WORK.close();
 //!             }
 //!         }
 //!         Step::Start { stage, .. } => assert!(sequence.ended(stage, Fate::Completed)),
-//!         Step::Abandon { .. } => unreachable!("the stage ended in time"),
+//!         Step::Abandon { .. } | Step::EndIdle => unreachable!("the stage ends in time, and there are no connections"),
 //!         Step::Wait(until) => now = until.expect("begun"),
 //!         Step::Finish(outcome) => break outcome,
 //!     }

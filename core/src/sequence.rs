@@ -12,6 +12,9 @@ pub struct Observed {
     /// How many passes of each class are alive. What counts is read only after [`Milestone::Refusing`]; a gate that is
     /// [drained](crate::Gate::is_drained) counts as 0.
     pub in_flight: InFlight,
+    /// Whether connections are idle that may bring one more request. Waited for no longer than
+    /// [`Sequence::lingers_until`].
+    pub lingering: bool,
     /// Whether, and by whom, all waiting was ended.
     pub forced: Option<Forced>,
 }
@@ -25,6 +28,8 @@ pub enum Step {
     /// A milestone is reached: tell who waits for it. At [`Milestone::Refusing`] refuse admission first; at
     /// [`Milestone::LastCall`] cut what can be cut.
     Reach(Milestone),
+    /// The linger is over: end the connections that are idle, and from now on those that become so.
+    EndIdle,
     /// Run this stage, and say when it has [`ended`](Sequence::ended).
     Start {
         /// Its index.
@@ -77,6 +82,8 @@ pub struct Sequence {
     end: Duration,
     refuse_at: Duration,
     drain_until: Duration,
+    linger_until: Duration,
+    lingered: bool,
     high_until: Duration,
     high_late: bool,
     started: u64,
@@ -96,6 +103,8 @@ impl Sequence {
             end: Duration::MAX,
             refuse_at: Duration::MAX,
             drain_until: Duration::MAX,
+            linger_until: Duration::MAX,
+            lingered: false,
             high_until: Duration::MAX,
             high_late: false,
             started: 0,
@@ -123,6 +132,7 @@ impl Sequence {
         let capped = self.refuse_at.saturating_add(budget.drain.unwrap_or(Duration::MAX));
         self.drain_until = latest.min(capped);
         self.high_until = self.refuse_at.saturating_add(budget.high);
+        self.linger_until = self.refuse_at.saturating_add(budget.linger);
     }
 
     /// The latest moment at which the longest chain of stages still has what is kept for it.
@@ -135,6 +145,12 @@ impl Sequence {
     #[must_use]
     pub fn end(&self) -> Option<Duration> {
         (self.part != Part::Idle).then_some(self.end)
+    }
+
+    /// How long idle connections are waited for at most: the linger, and as long again for who is ended to notice.
+    #[must_use]
+    pub fn lingers_until(&self) -> Duration {
+        self.linger_until.saturating_add(self.plan.budget().linger)
     }
 
     /// A stage that was started is over, by `fate`. `false` where that is no news: it was abandoned, has ended before,
@@ -166,7 +182,7 @@ impl Sequence {
             Part::Asked => self.enter(Part::LameDuck, Milestone::Triggered),
             Part::LameDuck if forced || self.now >= self.refuse_at => self.enter(Part::Draining, Milestone::Refusing),
             Part::LameDuck => Step::Wait(Some(self.refuse_at)),
-            Part::Draining => self.drain(observed.in_flight, forced),
+            Part::Draining => self.drain(observed, forced),
             Part::LastCall { until } => {
                 let InFlight { critical, high, .. } = observed.in_flight;
                 if forced || self.now >= until || (critical, high) == (0, 0) {
@@ -189,23 +205,32 @@ impl Sequence {
         self.outcome = self.outcome.max(outcome);
     }
 
-    fn drain(&mut self, InFlight { critical, high, .. }: InFlight, forced: bool) -> Step {
+    fn drain(&mut self, observed: Observed, forced: bool) -> Step {
+        let InFlight { critical, high, .. } = observed.in_flight;
         let high_counts = high > 0 && !self.high_late;
-        if critical == 0 && high == 0 {
+        let overdue = forced || self.now >= self.drain_until;
+        let lingering = observed.lingering && !overdue && self.now < self.lingers_until();
+        if critical == 0 && high == 0 && !lingering {
             return self.enter(Part::Closing, Milestone::Closing);
         }
-        if forced || self.now >= self.drain_until || critical == 0 && !high_counts {
+        if overdue || critical == 0 && !high_counts && !lingering {
             self.at_least(Outcome::DrainTimedOut);
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
             return self.enter(Part::LastCall { until }, Milestone::LastCall);
+        }
+        if lingering && !self.lingered && self.now >= self.linger_until {
+            self.lingered = true;
+            return Step::EndIdle;
         }
         if high_counts && self.now >= self.high_until {
             self.high_late = true;
             self.at_least(Outcome::DrainTimedOut);
             return Step::Reach(Milestone::HighLate);
         }
-        let until = if high_counts { self.drain_until.min(self.high_until) } else { self.drain_until };
-        Step::Wait(Some(until))
+        let linger = if self.lingered { self.lingers_until() } else { self.linger_until };
+        let waits = [(true, self.drain_until), (high_counts, self.high_until), (lingering, linger)];
+        let next = waits.into_iter().filter_map(|(counts, until)| counts.then_some(until)).min();
+        Step::Wait(next)
     }
 
     fn close(&mut self, forced: bool) -> Step {

@@ -1,6 +1,7 @@
 //! What the scenario tests share. `tests/` has the scenarios, `src/bin/victim.rs` the program that they send signals to.
 
 pub mod child;
+pub mod lines;
 pub mod patience;
 pub mod steps;
 pub mod sys;

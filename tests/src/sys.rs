@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Sends a signal to a process.
 ///
@@ -87,6 +88,27 @@ pub fn no_more_threads() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets this process have no more than so many descriptors.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn limit_descriptors(to: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: to, rlim_max: to };
+    // SAFETY: `limit` is valid for the read.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+}
+
+/// What this process has had of the processors.
+#[must_use]
+pub fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for the write.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
 /// Has the command begin with the default action for the signals that the tests send, whatever its parent ignores.

@@ -117,6 +117,34 @@ fn what_is_cut_and_unwinds_ends_the_last_call_early() {
     assert_eq!(outcome(&driven.completing_at(ms(7_100))), Outcome::DrainTimedOut);
 }
 
+/// A3: idle connections may bring one more request for the linger, are ended then, and have as long again to go.
+#[test]
+fn idle_connections_are_waited_for_twice_the_linger_and_no_longer() {
+    let mut driven = begun();
+    driven.observed.lingering = true;
+    assert_eq!(driven.at(secs(2)), [Reach(Triggered), Reach(Refusing), Wait(Some(ms(2_500)))]);
+    assert_eq!(driven.at(ms(2_500)), [Step::EndIdle, Wait(Some(secs(3)))]);
+    assert_eq!(outcome(&driven.completing_at(secs(3))), Outcome::Clean, "idle is not in flight");
+
+    let mut driven = begun();
+    driven.observed.lingering = true;
+    driven.at(secs(2));
+    driven.observed.lingering = false;
+    assert_eq!(outcome(&driven.completing_at(ms(2_100))), Outcome::Clean, "the last one has gone");
+}
+
+#[test]
+fn a_connection_that_becomes_idle_late_is_ended_at_once() {
+    let mut driven = begun();
+    driven.in_flight(1, 0, 0);
+    assert_eq!(driven.at(ms(2_600)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(7)))]);
+    driven.observed.lingering = true;
+    assert_eq!(driven.at(ms(2_600)), [Step::EndIdle, Wait(Some(secs(3)))]);
+    assert_eq!(driven.at(secs(3)), [Wait(Some(secs(7)))]);
+    // At the drain's deadline nobody lingers.
+    assert_eq!(driven.at(secs(7)), [Reach(LastCall), Wait(Some(ms(7_500)))]);
+}
+
 #[test]
 fn a_drain_with_a_cap_ends_at_it() {
     let mut driven = Driven::begun(budget().drain(secs(1)), &[], Duration::ZERO, TERM);
@@ -298,7 +326,7 @@ fn one_of_many(random: &mut Random) {
     let end = driven.sequence.end().unwrap();
     driven.in_flight(random.below(3), random.below(3), random.below(2));
     let (mut now, mut fates, mut running) = (secs(1), vec![0_u32; count], Vec::new());
-    let (mut over, mut last) = (0_u64, None);
+    let (mut over, mut last, mut ended_idle) = (0_u64, None, 0);
     for polls in 0.. {
         assert!(polls < 1_000, "never over");
         match driven.sequence.poll(now, driven.observed) {
@@ -308,7 +336,10 @@ fn one_of_many(random: &mut Random) {
                 match random.below(4) {
                     0 => now = until,
                     1 => now += ms(random.below(3_000) as u64),
-                    2 => driven.in_flight(0, random.below(2), 0),
+                    2 => {
+                        driven.in_flight(0, random.below(2), 0);
+                        driven.observed.lingering = random.below(3) == 0;
+                    }
                     _ => match running.pop() {
                         Some(stage) => {
                             assert!(driven.sequence.ended(stage, Fate::Completed));
@@ -336,10 +367,14 @@ fn one_of_many(random: &mut Random) {
                 fates[stage] += 1;
                 over |= 1 << stage;
             }
+            Step::EndIdle => {
+                ended_idle += 1;
+                assert!(driven.observed.lingering && last == Some(Refusing) || last == Some(HighLate));
+            }
             Finish(_) => break,
         }
     }
-    assert!(fates.iter().all(|&fates| fates == 1), "{fates:?}");
+    assert!(ended_idle < 2 && fates.iter().all(|&fates| fates == 1), "{fates:?}");
     assert_eq!(last, Some(Done));
 }
 

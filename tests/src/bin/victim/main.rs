@@ -4,6 +4,7 @@
 //! told on standard input: `release` lets go of the passes it holds.
 
 mod plain;
+mod sockets;
 mod special;
 
 use std::env;
@@ -33,6 +34,8 @@ fn main() -> Result<ExitCode, Anything> {
         "unbuilt" => special::unbuilt(),
         "forked-draining" => special::forked_draining(),
         "ctrl-c-then-signals" => special::ctrl_c_then_signals(),
+        "starving" => sockets::starving(),
+        "crowd" => sockets::crowd(),
         "two" => special::two(),
         "dropped" => special::dropped(),
         "reclaimed" => special::reclaimed(),

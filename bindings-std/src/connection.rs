@@ -1,0 +1,327 @@
+//! Open connections: busy, idle or upgraded; told, lingered for, and cut. Not here: accepting them (`listener`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Shutdown as Half;
+use std::panic::Location;
+use std::time::Duration;
+
+use winddown_core::{Milestone, Priority, Refused};
+
+use crate::kicker::Kicker;
+use crate::shutdown::{Inner, Shutdown};
+use crate::socket::Stream;
+use crate::sync::{Arc, AtomicBool, AtomicU8, Mutex, Ordering, thread};
+use crate::{OwnedPass, Pass};
+
+const IDLE: u8 = 0;
+const BUSY: u8 = 1;
+const UPGRADED: u8 = 2;
+
+/// A connection that the shutdown knows of, until this is dropped. From an [`Acceptor`](crate::Acceptor), or made of any
+/// stream.
+///
+/// Its owner sets one of three states, and each is wound down in its own way:
+///
+/// | state | means | when refusing |
+/// |---|---|---|
+/// | idle | waits for a request; holds no pass | may bring one more during the [linger](winddown_core::Budget::linger), then it is shut down for reading, and a blocked `read` returns 0 |
+/// | [busy](Self::busy) | works on one; holds a pass | waited for |
+/// | [upgraded](Self::upgrade) | speaks something without an end (a `WebSocket`); holds a pass | told, and waited for |
+///
+/// At the last call (the drain's deadline) what is left is cut with `shutdown(2)` and named in the report. The stream is
+/// shared with the register, not duplicated, so a connection costs one descriptor, and none is cut that has been
+/// closed and used for something else.
+///
+/// ```no_run
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+/// use winddown::{Connection, lingering_close};
+///
+/// fn serve(connection: &Connection<std::net::TcpStream>) -> std::io::Result<()> {
+///     let (mut stream, mut buffer) = (connection.stream(), [0; 1024]);
+///     while stream.read(&mut buffer)? > 0 {
+///         let Ok(_busy) = connection.busy() else { break };
+///         let closing = connection.is_closing();
+///         stream.write_all(if closing { b"answer, and goodbye\n" } else { b"answer\n" })?;
+///         if closing {
+///             return lingering_close(stream, Duration::from_secs(1));
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
+pub struct Connection<S: Stream> {
+    line: Arc<Line<S>>,
+    shutdown: Shutdown,
+    id: u64,
+}
+
+struct Line<S> {
+    stream: S,
+    state: AtomicU8,
+    since: Duration,
+    location: &'static Location<'static>,
+    thread: thread::Thread,
+}
+
+impl<S: Stream> Connection<S> {
+    /// Registers a stream. It begins idle.
+    #[track_caller]
+    pub fn new(stream: S, shutdown: &Shutdown) -> Self {
+        Self::from(stream, shutdown, Location::caller())
+    }
+
+    pub(crate) fn from(stream: S, shutdown: &Shutdown, location: &'static Location<'static>) -> Self {
+        let inner = shutdown.inner();
+        let state = AtomicU8::new(IDLE);
+        let since = inner.trigger.clock.now();
+        let line = Arc::new(Line { stream, state, since, location, thread: thread::current() });
+        let id = inner.connections.add(line.clone());
+        let this = Self { line, shutdown: shutdown.clone(), id };
+        this.idle();
+        this
+    }
+
+    /// The stream, to read and write through.
+    #[must_use]
+    pub fn stream(&self) -> &S {
+        &self.line.stream
+    }
+
+    /// Whether the next answer has to be the last, and say so (`Connection: close`): the program refuses.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.shutdown.inner().waiters.has_reached(Milestone::Refusing)
+    }
+
+    /// A request has come: busy, with a pass, until what this returns is dropped. Then idle again.
+    ///
+    /// A connection may come to be busy also while newcomers are refused, as long as the wind-down waits for idle ones: a
+    /// request that was on its way is answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`] when the drain is over: no answer could be finished.
+    pub fn busy(&self) -> Result<Busy<'_, S>, Refused> {
+        let pass = self.pass()?;
+        // Relaxed: the pass comes first, and whoever sees the old state takes it for idle, and waits for it as that.
+        self.line.state.store(BUSY, Ordering::Relaxed);
+        Ok(Busy { pass: Some(pass), connection: self })
+    }
+
+    /// From now on it speaks something that has no end of its own, with a pass, until what this returns is dropped.
+    ///
+    /// When the program refuses, `goodbye` runs once, on a thread of its own: it may write a farewell, set a flag, or
+    /// shut the stream down for reading to wake who reads it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`busy`](Self::busy).
+    #[track_caller]
+    pub fn upgrade(&self, goodbye: impl FnOnce(&S) + Send + 'static) -> Result<Upgraded<'_, S>, Refused> {
+        let pass = self.pass()?;
+        // As in `busy`.
+        self.line.state.store(UPGRADED, Ordering::Relaxed);
+        let line = self.line.clone();
+        let kicker = self.shutdown.kicker_at_refusal(move || goodbye(&line.stream));
+        Ok(Upgraded { _kicker: kicker, _busy: Busy { pass: Some(pass), connection: self } })
+    }
+
+    fn pass(&self) -> Result<Admitted<'_>, Refused> {
+        let inner = self.shutdown.inner();
+        let late = || inner.enter_late().map(Admitted::Late);
+        // Asked first: what comes late is not refused, and is not to be counted as such.
+        if inner.gate(Priority::Critical).is_closed() {
+            return late();
+        }
+        self.shutdown.enter().map(Admitted::Usual).or_else(|_| late())
+    }
+
+    /// `SeqCst` with `Connections::end_idle`: either that finds it idle, or this finds the linger over.
+    fn idle(&self) {
+        self.line.state.store(IDLE, Ordering::SeqCst);
+        if self.shutdown.inner().connections.lingered.load(Ordering::SeqCst) {
+            let _ = self.line.stream.half_close(Half::Read);
+        }
+    }
+}
+
+impl<S: Stream> Drop for Connection<S> {
+    fn drop(&mut self) {
+        let inner = self.shutdown.inner();
+        inner.connections.remove(self.id);
+        if self.shutdown.is_shutting_down() {
+            inner.trigger.driver.notify();
+        }
+    }
+}
+
+impl<S: Stream> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Held for what they do when dropped.
+enum Admitted<'a> {
+    Usual(#[expect(dead_code, reason = "held")] Pass<'a>),
+    Late(#[expect(dead_code, reason = "held")] OwnedPass),
+}
+
+/// A connection at work. From [`Connection::busy`].
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct Busy<'a, S: Stream> {
+    pass: Option<Admitted<'a>>,
+    connection: &'a Connection<S>,
+}
+
+impl<S: Stream> Drop for Busy<'_, S> {
+    fn drop(&mut self) {
+        // Idle first: between the two it would be neither waited for nor lingered for.
+        self.connection.idle();
+        let late = matches!(self.pass.take(), Some(Admitted::Late(_)));
+        if late {
+            // Its gate is open and does not ring.
+            self.connection.shutdown.inner().trigger.driver.notify();
+        }
+    }
+}
+
+impl<S: Stream> fmt::Debug for Busy<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Busy").finish_non_exhaustive()
+    }
+}
+
+/// A connection that speaks something without an end. From [`Connection::upgrade`].
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct Upgraded<'a, S: Stream> {
+    // Taken back first: nobody says goodbye on a connection that is over.
+    _kicker: Kicker,
+    _busy: Busy<'a, S>,
+}
+
+impl<S: Stream> fmt::Debug for Upgraded<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgraded").finish_non_exhaustive()
+    }
+}
+
+/// All that are open.
+#[derive(Default)]
+pub(crate) struct Connections {
+    table: Mutex<Table>,
+    /// The linger is over: who becomes idle is shut down for reading.
+    lingered: AtomicBool,
+    /// Somebody waits for a descriptor to come free.
+    starving: AtomicBool,
+    pub(crate) freed: Arc<crate::event_count::EventCount>,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    open: BTreeMap<u64, Arc<dyn Open>>,
+}
+
+/// A connection to the register, whatever its stream.
+trait Open: Send + Sync {
+    fn state(&self) -> u8;
+    fn close(&self, half: Half);
+    fn late(&self, id: u64, now: Duration) -> Late;
+}
+
+/// A connection whose time is over.
+pub(crate) struct Late {
+    pub(crate) id: u64,
+    pub(crate) what: String,
+    pub(crate) age: Duration,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) thread: thread::Thread,
+}
+
+impl<S: Stream> Open for Line<S> {
+    fn state(&self) -> u8 {
+        self.state.load(Ordering::SeqCst)
+    }
+
+    fn close(&self, half: Half) {
+        // One that is closed already is what was wanted.
+        let _ = self.stream.half_close(half);
+    }
+
+    fn late(&self, id: u64, now: Duration) -> Late {
+        let state = if self.state() == UPGRADED { "upgraded" } else { "busy" };
+        let what = format!("connection from {}, {state}", self.stream.peer());
+        let age = now.saturating_sub(self.since);
+        Late { id, what, age, location: self.location, thread: self.thread.clone() }
+    }
+}
+
+impl Connections {
+    fn add(&self, line: Arc<dyn Open>) -> u64 {
+        let mut table = self.table.lock();
+        let id = table.next;
+        table.next += 1;
+        table.open.insert(id, line);
+        id
+    }
+
+    fn remove(&self, id: u64) {
+        let line = self.table.lock().open.remove(&id);
+        // Where the owner has let go of it, the descriptor is closed here, outside the lock.
+        drop(line);
+        if self.starving.swap(false, Ordering::AcqRel) {
+            self.freed.notify();
+        }
+    }
+
+    /// Has the next connection that closes notify `freed`. Pairs with the swap in `remove`.
+    pub(crate) fn starve(&self) {
+        self.starving.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn any_idle(&self) -> bool {
+        self.table.lock().open.values().any(|line| line.state() == IDLE)
+    }
+
+    pub(crate) fn is_at_work(&self, id: u64) -> bool {
+        self.table.lock().open.get(&id).is_some_and(|line| line.state() != IDLE)
+    }
+
+    /// The linger is over. `SeqCst` with `Connection::idle`.
+    pub(crate) fn end_idle(&self) {
+        self.lingered.store(true, Ordering::SeqCst);
+        for line in self.shares() {
+            if line.state() == IDLE {
+                line.close(Half::Read);
+            }
+        }
+    }
+
+    /// Cuts all that are left, and says who was at work.
+    pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
+        let open: Vec<_> = self.table.lock().open.iter().map(|(&id, line)| (id, line.clone())).collect();
+        let mut late = Vec::new();
+        for (id, line) in open {
+            if line.state() != IDLE {
+                late.push(line.late(id, now));
+            }
+            line.close(Half::Both);
+        }
+        late
+    }
+
+    /// A share of each stream: its descriptor stays open, and its own, while it is held.
+    fn shares(&self) -> Vec<Arc<dyn Open>> {
+        self.table.lock().open.values().cloned().collect()
+    }
+}
+
+impl Inner {
+    /// A pass of the gate that stays open while something that was admitted before may still come.
+    pub(crate) fn enter_late(self: &Arc<Self>) -> Result<OwnedPass, Refused> {
+        self.enter_owned_at(Self::LATE)
+    }
+}

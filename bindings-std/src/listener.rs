@@ -1,0 +1,243 @@
+//! An accept loop that can be stopped, and that drains the accept queue. Not here: what becomes of a connection.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use winddown_core::Milestone;
+
+use crate::label::Registered;
+use crate::socket::Listener;
+use crate::sync::Arc;
+use crate::{Connection, OwnedPass, Shutdown, Token};
+
+/// A bound listener that winds down without resetting anyone.
+///
+/// To close a listener resets everyone in its queue. So at the refusal, not at the trigger, this shuts the door first,
+/// accepts the queue dry, and only then closes:
+///
+/// - TCP on Linux: behind a filter that drops new SYNs (A5). Newcomers hear nothing, and their retry finds the port closed.
+/// - Unix sockets on Linux: `shutdown(SHUT_RD)`, which refuses newcomers and keeps the queue (A7).
+/// - Elsewhere, and where others hold the listener too ([`shared`](Self::shared)): accept until there is nobody, then close.
+///   Whoever slips in between the two is reset; there is no better way.
+///
+/// It holds a pass until its queue is dry, so that those in it are waited for.
+///
+/// ```no_run
+/// use std::net::TcpListener;
+/// use winddown::{Acceptor, Shutdown};
+///
+/// let shutdown = Shutdown::builder().signals().build()?;
+/// let acceptor = Acceptor::new(TcpListener::bind("127.0.0.1:8080")?, &shutdown)?;
+/// std::thread::spawn(move || {
+///     for connection in acceptor.incoming() {
+///         let connection = connection.expect("the listener works");
+///         std::thread::spawn(move || { /* serve it */ drop(connection) });
+///     }
+/// });
+/// let exit = shutdown.run();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Acceptor<L: Listener> {
+    // Closed before the pass is given back.
+    listener: L,
+    shutdown: Shutdown,
+    refusing: Token,
+    bell: UnixStream,
+    /// What the driver pulls.
+    _rope: Arc<UnixStream>,
+    shared: bool,
+    handshake: Duration,
+    location: &'static Location<'static>,
+    _registered: Registered,
+    /// `None`: made when it was too late.
+    pass: Option<OwnedPass>,
+}
+
+impl<L: Listener> Acceptor<L> {
+    /// Wraps a listener that this program alone holds: not inherited, not passed on, not duplicated. See
+    /// [`shared`](Self::shared) for others.
+    ///
+    /// # Errors
+    ///
+    /// The listener cannot be made non-blocking, or there is no descriptor left to wake it with.
+    #[track_caller]
+    pub fn new(listener: L, shutdown: &Shutdown) -> io::Result<Self> {
+        listener.never_block()?;
+        let (bell, rope) = UnixStream::pair()?;
+        rope.set_nonblocking(true)?;
+        let inner = shutdown.inner();
+        let rope = Arc::new(rope);
+        inner.waiters.ring_at_refusal(&rope);
+        let label = format!("listener on {}", listener.address());
+        let location = Location::caller();
+        let registered =
+            inner.labels.register(label.into(), crate::Priority::Critical, location, inner.trigger.clock.now());
+        Ok(Self {
+            listener,
+            refusing: shutdown.token_at(Milestone::Refusing),
+            shutdown: shutdown.clone(),
+            bell,
+            _rope: rope,
+            shared: false,
+            handshake: Duration::from_millis(1),
+            location,
+            _registered: registered,
+            pass: inner.enter_late().ok(),
+        })
+    }
+
+    /// Somebody else holds this listener too (it was inherited, as from systemd, or will be handed over): the door is not
+    /// shut, for it would be shut for them as well (A7).
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
+    /// How long to wait, once the door is shut, for handshakes that are under way: about a round trip to the clients.
+    /// 1 ms unless set, which is enough inside one data centre.
+    #[must_use]
+    pub fn handshake(mut self, time: Duration) -> Self {
+        self.handshake = time;
+        self
+    }
+
+    /// Blocks for each next connection, without a timer; ends when the program refuses and the queue is dry. It goes on
+    /// accepting through the lame duck.
+    ///
+    /// Where descriptors or memory run out it waits until one of its own connections closes, or 100 ms (A8). An error is
+    /// one that accepting again would not mend; it is the last item.
+    pub fn incoming(self) -> Incoming<L> {
+        Incoming { acceptor: Some(self), dry_at: None }
+    }
+}
+
+impl<L: Listener> Drop for Acceptor<L> {
+    fn drop(&mut self) {
+        // The gate of this pass may be open, and then does not ring.
+        self.pass = None;
+        self.shutdown.inner().trigger.driver.notify();
+    }
+}
+
+impl<L: Listener> fmt::Debug for Acceptor<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("address", &self.listener.address()).finish_non_exhaustive()
+    }
+}
+
+/// The connections that an [`Acceptor`] accepts.
+#[derive(Debug)]
+pub struct Incoming<L: Listener> {
+    /// `None`: it has ended.
+    acceptor: Option<Acceptor<L>>,
+    /// The door is shut; when this time has come, whoever is coming has come.
+    dry_at: Option<Instant>,
+}
+
+/// What to do about an error of `accept(2)`.
+enum Trouble {
+    /// There is nobody.
+    Nobody,
+    /// This one is gone; the next may be there.
+    Next,
+    /// There are no descriptors or no memory.
+    Starving,
+    /// The listener itself is out of order, or shut down.
+    Over,
+}
+
+impl Trouble {
+    fn of(error: &io::Error) -> Self {
+        match Errno::from_io_error(error) {
+            Some(Errno::AGAIN) => Self::Nobody,
+            // accept(2): network errors of the new connection are to be treated like EAGAIN by retrying.
+            Some(
+                Errno::INTR
+                | Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::NETDOWN
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+                | Errno::PERM,
+            ) => Self::Next,
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => Self::Starving,
+            _ => Self::Over,
+        }
+    }
+}
+
+impl<L: Listener> Iterator for Incoming<L> {
+    type Item = io::Result<Connection<L::Stream>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let acceptor = self.acceptor.as_ref()?;
+            if self.dry_at.is_none() && acceptor.refusing.should_stop() {
+                let shut = !acceptor.shared && acceptor.listener.shut_the_door();
+                let wait = if shut { acceptor.handshake } else { Duration::ZERO };
+                self.dry_at = Some(Instant::now() + wait);
+            }
+            match acceptor.listener.accept_one() {
+                Ok(stream) => {
+                    let connection = Connection::from(stream, &acceptor.shutdown, acceptor.location);
+                    return Some(Ok(connection));
+                }
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Nobody => match self.dry_at {
+                        None => acceptor.sleep(None),
+                        Some(dry_at) if Instant::now() < dry_at => acceptor.sleep(Some(dry_at)),
+                        Some(_) => self.acceptor = None,
+                    },
+                    Trouble::Next => {}
+                    Trouble::Starving => acceptor.starve(),
+                    Trouble::Over => {
+                        let shut = self.dry_at.is_some();
+                        self.acceptor = None;
+                        // A Unix listener that was shut down says so once its queue is dry.
+                        return if shut { None } else { Some(Err(error)) };
+                    }
+                },
+            }
+            // Whoever holds the listener too may keep the queue full for ever.
+            let over = |acceptor: &Acceptor<L>| acceptor.shutdown.inner().waiters.has_reached(Milestone::LastCall);
+            if self.acceptor.as_ref().is_some_and(over) {
+                self.acceptor = None;
+            }
+        }
+    }
+}
+
+impl<L: Listener> Acceptor<L> {
+    /// Until somebody comes, the bell rings, or the time has come. Errors are reasons to look again: `poll` fails only
+    /// for a signal or want of memory.
+    fn sleep(&self, until: Option<Instant>) {
+        let listener = PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN);
+        let bell = PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN);
+        let _ = match until {
+            None => poll(&mut [listener, bell], None),
+            // The bell has rung for good.
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                poll(&mut [listener], left.try_into().ok().as_ref())
+            }
+        };
+    }
+
+    /// A8. The one timer of this module, for descriptors that others free.
+    fn starve(&self) {
+        const AT_MOST: Duration = Duration::from_millis(100);
+        let inner = self.shutdown.inner();
+        let key = inner.connections.freed.key();
+        inner.connections.starve();
+        inner.connections.freed.wait(key, Some(AT_MOST));
+    }
+}

@@ -1,0 +1,194 @@
+//! What listeners and streams have in common, TCP and Unix. Not here: when anything is accepted, told or cut.
+
+use std::io::{self, Read};
+use std::net::{Shutdown as Half, TcpStream};
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use std::net::TcpListener;
+#[cfg(unix)]
+use std::os::fd::AsFd;
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+
+/// A stream that a [`Connection`](crate::Connection) can be: [`TcpStream`], and on Unix `UnixStream`.
+pub trait Stream: private::Sealed + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn half_close(&self, half: Half) -> io::Result<()>;
+    #[doc(hidden)]
+    fn peer(&self) -> String;
+    #[doc(hidden)]
+    fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    #[doc(hidden)]
+    fn limit_reads(&self, to: Duration) -> io::Result<()>;
+}
+
+/// A listener that an [`Acceptor`](crate::Acceptor) can wrap: [`TcpListener`] and `UnixListener`.
+#[cfg(unix)]
+pub trait Listener: private::Sealed + AsFd + Send + 'static {
+    /// What it accepts.
+    type Stream: Stream;
+    #[doc(hidden)]
+    fn accept_one(&self) -> io::Result<Self::Stream>;
+    #[doc(hidden)]
+    fn never_block(&self) -> io::Result<()>;
+    #[doc(hidden)]
+    fn address(&self) -> String;
+    /// Keeps newcomers out and those in the queue in. Says whether it could.
+    #[doc(hidden)]
+    fn shut_the_door(&self) -> bool;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for std::net::TcpStream {}
+    impl Sealed for std::net::TcpListener {}
+    #[cfg(unix)]
+    impl Sealed for std::os::unix::net::UnixStream {}
+    #[cfg(unix)]
+    impl Sealed for std::os::unix::net::UnixListener {}
+}
+
+impl Stream for TcpStream {
+    fn half_close(&self, half: Half) -> io::Result<()> {
+        self.shutdown(half)
+    }
+
+    fn peer(&self) -> String {
+        self.peer_addr().map_or_else(|_| "a peer that is gone".to_owned(), |address| address.to_string())
+    }
+
+    fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    fn limit_reads(&self, to: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(to))
+    }
+}
+
+#[cfg(unix)]
+impl Stream for UnixStream {
+    fn half_close(&self, half: Half) -> io::Result<()> {
+        self.shutdown(half)
+    }
+
+    fn peer(&self) -> String {
+        "a local peer".to_owned()
+    }
+
+    fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    fn limit_reads(&self, to: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(to))
+    }
+}
+
+#[cfg(unix)]
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    fn accept_one(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept()?;
+        // On the BSDs it has inherited the listener's mode.
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+
+    fn never_block(&self) -> io::Result<()> {
+        self.set_nonblocking(true)
+    }
+
+    fn address(&self) -> String {
+        self.local_addr().map_or_else(|_| "a TCP listener".to_owned(), |address| address.to_string())
+    }
+
+    /// A classic BPF program on the listening socket that drops segments with SYN set (A5). Handshakes under way
+    /// complete; a new one is silence, and its retry finds the port closed.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn shut_the_door(&self) -> bool {
+        const FLAGS: u32 = 13;
+        const SYN: u32 = 0x02;
+        let [load, jump, answer] = [
+            libc::BPF_LD | libc::BPF_B | libc::BPF_ABS,
+            libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K,
+            libc::BPF_RET | libc::BPF_K,
+        ]
+        .map(|code| u16::try_from(code).expect("codes have 16 bits"));
+        let step = socket2::SockFilter::new;
+        // Load the flags; SYN: keep 0 bytes of the segment; else: keep all.
+        let program =
+            [step(load, 0, 0, FLAGS), step(jump, 0, 1, SYN), step(answer, 0, 0, 0), step(answer, 0, 0, u32::MAX)];
+        socket2::SockRef::from(self).attach_filter(&program).is_ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn shut_the_door(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(unix)]
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    fn accept_one(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.accept()?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+
+    fn never_block(&self) -> io::Result<()> {
+        self.set_nonblocking(true)
+    }
+
+    fn address(&self) -> String {
+        let path = self.local_addr().ok().and_then(|address| Some(address.as_pathname()?.display().to_string()));
+        path.unwrap_or_else(|| "a Unix listener".to_owned())
+    }
+
+    /// New connects are refused, and everything queued is still served (A7, measured on Linux only).
+    fn shut_the_door(&self) -> bool {
+        let linux = cfg!(any(target_os = "linux", target_os = "android"));
+        linux && socket2::SockRef::from(self).shutdown(Half::Read).is_ok()
+    }
+}
+
+/// Closes a stream on which the last answer has just been written, so that the answer arrives.
+///
+/// To close a socket with unread bytes in its buffer turns the close into a reset, which can overtake the answer (A6).
+/// So this says that nothing more comes, and reads what the peer still sends until it closes, too, at most for `at_most`
+/// and at most a mebibyte. Then drop the stream.
+///
+/// # Errors
+///
+/// What the system says; a peer that has gone already is none.
+pub fn lingering_close<S: Stream>(stream: &S, at_most: Duration) -> io::Result<()> {
+    const MEBIBYTE: usize = 1 << 20;
+    let gone = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionReset);
+    match stream.half_close(Half::Write) {
+        Err(error) if gone(&error) => return Ok(()),
+        other => other?,
+    }
+    let until = Instant::now().checked_add(at_most);
+    let (mut buffer, mut total) = ([0; 8192], 0);
+    while total < MEBIBYTE {
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            break;
+        }
+        // The system counts in ticks of some milliseconds, and takes 0 for "no limit".
+        stream.limit_reads(left.max(Duration::from_millis(1)))?;
+        match stream.read_some(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => total += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
+            Err(error) if gone(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
