@@ -34,8 +34,8 @@ pub(crate) fn crowd() -> Result<ExitCode, Anything> {
             let connection = connection.expect("the listener works");
             let small = thread::Builder::new().stack_size(64 << 10);
             small.spawn(move || serve(&connection)).expect("a thread");
-            if (number + 1) % 1_000 == 0 {
-                println!("{} thousand here", (number + 1) / 1_000);
+            if (number + 1) % 100 == 0 {
+                println!("{} hundred here", (number + 1) / 100);
             }
         }
     });
