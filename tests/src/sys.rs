@@ -24,6 +24,17 @@ pub fn kill(process: u32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(process, signal) })
 }
 
+/// Sends a signal to the first thread of this process, and to no other.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn kill_main_thread(signal: i32) -> io::Result<()> {
+    // SAFETY: getpid and tgkill take numbers. The first thread's number is the process's.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::getpid(), signal) };
+    check(i32::try_from(sent).unwrap_or(-1))
+}
+
 /// Sends a signal to the calling thread, and returns after it was handled.
 pub fn raise(signal: i32) {
     // SAFETY: raise takes a number.

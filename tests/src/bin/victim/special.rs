@@ -210,14 +210,13 @@ pub(crate) fn scope() -> Result<ExitCode, Anything> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// P8: signals that find their thread in the middle of the allocator and of every lock there is.
+/// P8: signals that find this very thread in the middle of the allocator and of every lock there is.
 pub(crate) fn noise() -> Result<ExitCode, Anything> {
     static STOP: AtomicBool = AtomicBool::new(false);
     let shutdown = Shutdown::builder().signals().build()?;
-    let main = process::id();
     let stormer = thread::spawn(move || {
         for _ in 0..20_000 {
-            let _ = sys::kill(main, libc::SIGTERM);
+            let _ = sys::kill_main_thread(libc::SIGTERM);
         }
         STOP.store(true, Ordering::Release);
     });

@@ -1,4 +1,4 @@
-//! The example `hello`, as a user runs it: real requests in flight, a real SIGTERM.
+//! The examples, as a user runs them: real requests in flight, a real SIGTERM.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,19 +8,19 @@ use std::process::Command;
 use libc::{SIGINT, SIGTERM};
 use winddown_tests::child::Child;
 
-/// Builds the example, as `cargo run --example hello` does, and says where it is.
-fn hello() -> String {
-    // Beside the victim: target/PROFILE/victim, target/PROFILE/examples/hello.
+/// Builds the example, as `cargo run --example NAME` does, and says where it is.
+fn example(name: &str) -> String {
+    // Beside the victim: target/PROFILE/victim, target/PROFILE/examples/NAME.
     let beside = PathBuf::from(env!("CARGO_BIN_EXE_victim"));
     let folder = beside.parent().unwrap();
     let profile = folder.file_name().unwrap().to_str().unwrap().replace("debug", "dev");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "winddown", "--example", "hello", "--profile", &profile])
+        .args(["build", "--quiet", "--package", "winddown", "--example", name, "--profile", &profile])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
     assert!(built.unwrap().success());
-    folder.join("examples/hello").into_os_string().into_string().unwrap()
+    folder.join("examples").join(name).into_os_string().into_string().unwrap()
 }
 
 fn request(address: &str, millis: u32) -> TcpStream {
@@ -37,7 +37,7 @@ fn answer(mut stream: TcpStream) -> String {
 
 #[test]
 fn requests_in_flight_are_answered_and_the_exit_code_is_0() {
-    let program = hello();
+    let program = example("hello");
     for (signal, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
         let mut child = Child::start(&program, &[]);
         let line = child.wait_for("is up");
@@ -56,4 +56,27 @@ fn requests_in_flight_are_answered_and_the_exit_code_is_0() {
         end.assert_said("in flight").assert_said("http").assert_said("log").assert_said("exit code 0");
         assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
     }
+}
+
+/// A server that somebody else wrote.
+#[test]
+fn tiny_http_answers_all_that_it_has_and_the_exit_code_is_0() {
+    let mut child = Child::start(&example("tiny_http"), &[]);
+    let line = child.wait_for("is up");
+    let address = line.split('/').nth(2).unwrap().to_owned();
+    let slow: Vec<_> = [300, 400, 500].map(|millis| (millis, closing_request(&address, millis))).into();
+    assert!(answer(closing_request(&address, 0)).starts_with("HTTP/1.1 200 OK\r\n"));
+    child.signal(SIGTERM);
+    for (millis, stream) in slow {
+        let answer = answer(stream);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with(&format!("hello, after {millis} ms\n")), "{answer}");
+    }
+    child.end().assert_code(0).assert_said("wind-down by SIGTERM: clean");
+}
+
+fn closing_request(address: &str, millis: u32) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /{millis} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    stream
 }
