@@ -4,15 +4,14 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use winddown_core::{
-    Event, Fate, InFlight, Milestone, Observed, Outcome, Phase, Plan, Priority, Repeats, Sequence, Step,
-};
+use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Plan, Priority, Repeats, Sequence, Step};
 
 use crate::Report;
 use crate::hook::{Ended, Trouble};
 use crate::observe::{Notice, Observers};
-use crate::report::{Holder, StageReport, Straggler};
+use crate::report::{Holder, Straggler};
 use crate::shutdown::Inner;
+use crate::stage_run::StageRun;
 use crate::sync::Arc;
 
 /// Waits to be asked, then drives to the end. Returns early when nobody can ask any more. The body of the driver's
@@ -59,31 +58,10 @@ struct Drive<'a> {
     unlabelled: InFlight,
 }
 
-/// A stage to the driver: a row of the report in the making.
-struct StageRun {
-    name: Arc<str>,
-    fate: Fate,
-    began: Option<Duration>,
-    turn: usize,
-    over: Duration,
-    /// Where the hooks come from that have not ended.
-    pending: Vec<&'static Location<'static>>,
-    problems: Vec<String>,
-}
-
 impl<'a> Drive<'a> {
     fn new(inner: &'a Arc<Inner>, observers: Observers) -> Self {
         let plan = &inner.plan;
         let began = inner.trigger.asked_at();
-        let stage = |name: &str| StageRun {
-            name: name.into(),
-            fate: Fate::Completed,
-            began: None,
-            turn: 0,
-            over: began,
-            pending: Vec::new(),
-            problems: Vec::new(),
-        };
         Self {
             inner,
             sequence: Sequence::new(*plan),
@@ -96,7 +74,7 @@ impl<'a> Drive<'a> {
             closed_at: began,
             at_refusal: InFlight::NONE,
             high_late: false,
-            stages: inner.hooks.names().map(stage).collect(),
+            stages: inner.hooks.names().map(StageRun::new).collect(),
             turns: 0,
             stragglers: Vec::new(),
             unlabelled: InFlight::NONE,
@@ -230,10 +208,8 @@ impl<'a> Drive<'a> {
     fn start(&mut self, stage: usize, deadline: Duration) {
         let hooks = self.inner.hooks.take(stage);
         let run = &mut self.stages[stage];
-        run.began = Some(self.now);
-        run.turn = self.turns;
+        run.begin(self.now, self.turns, &hooks);
         self.turns += 1;
-        run.pending = hooks.iter().map(crate::hook::Hook::location).collect();
         let name = run.name.clone();
         self.tell(Event::StageStarted { stage, within: deadline.saturating_sub(self.now) }, Some(stage));
         if hooks.is_empty() {
@@ -260,28 +236,14 @@ impl<'a> Drive<'a> {
         at: Duration,
         result: Result<(), Trouble>,
     ) {
-        let run = &mut self.stages[stage];
-        if run.fate == Fate::Abandoned {
-            return;
-        }
-        if let Some(own) = run.pending.iter().position(|&pending| std::ptr::eq(pending, location)) {
-            run.pending.swap_remove(own);
-        }
-        let (fate, problem) = match result {
-            Ok(()) => (Fate::Completed, None),
-            Err(Trouble::Failed(message)) => (Fate::Failed, Some(message)),
-            Err(Trouble::Panicked(message)) => (Fate::Panicked, Some(format!("{message} (hook from {location})"))),
-        };
-        run.fate = run.fate.max(fate);
-        run.problems.extend(problem);
-        if run.pending.is_empty() {
+        if self.stages[stage].hook_ended(location, result) {
             self.stage_ended(stage, at);
         }
     }
 
     fn stage_ended(&mut self, stage: usize, at: Duration) {
         let run = &mut self.stages[stage];
-        run.over = at;
+        run.end(at);
         let fate = run.fate;
         let news = self.sequence.ended(stage, fate);
         debug_assert!(news, "an abandoned stage does not get here");
@@ -289,13 +251,10 @@ impl<'a> Drive<'a> {
     }
 
     fn abandon(&mut self, stage: usize, started: bool) {
-        let fate = if started { Fate::Abandoned } else { Fate::NotStarted };
-        let given_up = if started { Vec::new() } else { self.inner.hooks.give_up(stage) };
+        let not_begun = if started { Vec::new() } else { self.inner.hooks.give_up(stage) };
         let run = &mut self.stages[stage];
-        run.fate = fate;
-        run.over = self.now;
-        run.problems.extend(run.pending.drain(..).map(|location| format!("the hook from {location} did not end")));
-        run.problems.extend(given_up.iter().map(|location| format!("the hook from {location} did not begin")));
+        run.abandon(self.now, &not_begun);
+        let fate = run.fate;
         self.tell(Event::StageEnded { stage, fate }, Some(stage));
     }
 
@@ -342,14 +301,7 @@ impl<'a> Drive<'a> {
             };
         }
         let since = |at: Duration| at.saturating_sub(self.began);
-        let stages = self.stages.drain(..).map(|run| StageReport {
-            name: run.name.as_ref().into(),
-            fate: run.fate,
-            began: run.began.map(since),
-            turn: run.turn,
-            took: run.began.map_or(Duration::ZERO, |began| run.over.saturating_sub(began)),
-            problems: run.problems,
-        });
+        let stages = self.stages.drain(..).map(|run| run.report(self.began));
         Report {
             reason: inner.trigger.lifecycle.load().reason().expect("the phase is not Running"),
             message: inner.message.lock().take().map(Into::into),

@@ -80,6 +80,7 @@ mod shutdown;
 mod signal;
 mod socket;
 mod stage;
+mod stage_run;
 mod sync;
 pub mod testing;
 mod token;
