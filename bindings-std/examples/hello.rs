@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use winddown::{Budget, Exit, FromEnv, Milestone, Notice, OwnedPass, Shutdown, Stage, WaitGroup};
+use winddown::{Budget, Exit, FromEnv, Labelled, Milestone, Notice, OwnedPass, Shutdown, Stage, WaitGroup};
 
 fn main() -> Result<Exit, Box<dyn Error>> {
     let listener = TcpListener::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0"))?;
@@ -28,18 +28,20 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     let (handle, refusing) = (shutdown.clone(), shutdown.token_at(Milestone::Refusing));
     thread::spawn(move || {
         loop {
-            match listener.accept().map(|(stream, _)| (stream, handle.enter_owned())) {
-                Ok((stream, Ok(pass))) => drop(thread::spawn(move || answer(stream, pass))),
-                Ok((stream, Err(refused))) => drop(respond(stream, "503 Service Unavailable", &refused.to_string())),
+            match listener.accept() {
+                // The kick, or somebody in the accept queue, whom a close would reset (A1): answered until it is dry.
+                Ok((stream, _)) if refusing.should_stop() => {
+                    drop((listener.set_nonblocking(true), respond(stream, "503 Service Unavailable", "winding down")));
+                }
+                Ok((stream, peer)) => match handle.work().label(peer.to_string()).enter_owned() {
+                    Ok(pass) => drop(thread::spawn(move || answer(stream, pass))),
+                    Err(refused) => drop(respond(stream, "503 Service Unavailable", &refused.to_string())),
+                },
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => eprintln!("accept: {error}"),
-            }
-            if refusing.should_stop() {
-                // Accept the queue dry before the listener closes: whoever is in it would be reset (A1).
-                let _ = listener.set_nonblocking(true);
+                Err(_) => thread::sleep(Duration::from_millis(100)), // out of descriptors (A8): others will be free
             }
         }
-        drop(accepting);
+        drop((listener, accepting));
     });
     println!(
         "http://{address}/ is up, as process {}: try `curl http://{address}/1500`, then Ctrl-C",
@@ -52,7 +54,8 @@ fn main() -> Result<Exit, Box<dyn Error>> {
 }
 
 /// Answers one request after the milliseconds that its path asks for. The pass keeps the wind-down waiting till then.
-fn answer(stream: TcpStream, _pass: OwnedPass) -> std::io::Result<()> {
+fn answer(stream: TcpStream, _pass: Labelled<OwnedPass>) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut head = BufReader::new(&stream).lines();
     let request = head.next().transpose()?.unwrap_or_default();
     while head.next().transpose()?.is_some_and(|line| !line.is_empty()) {}

@@ -101,7 +101,8 @@ impl Builder {
         self
     }
 
-    /// One more who is told what happens.
+    /// One more who is told what happens: an [`Observer`], or a closure whose argument has its type written out,
+    /// `|notice: &Notice|`.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(Box::new(observer));
         self

@@ -7,7 +7,8 @@ use std::io;
 use winddown_core::PlanError;
 
 /// Why a [`Shutdown`](crate::Shutdown) could not be built. Nothing of it stays behind.
-#[derive(Debug)]
+///
+/// Its `Debug` is its `Display`, for programs that return it from `main`.
 #[non_exhaustive]
 pub enum BuildError {
     /// Two stages have this name.
@@ -23,16 +24,25 @@ pub enum BuildError {
     ZeroLimit(String),
     /// These stages wait for one another in a ring.
     Cycle(Vec<String>),
-    /// There are too many stages, or they do not fit into the budget.
-    Plan(PlanError),
+    /// There are more than [`MAX_STAGES`](crate::MAX_STAGES) stages.
+    TooManyStages {
+        /// How many.
+        given: usize,
+    },
+    /// The budget has too little time.
+    DoesNotFit {
+        /// For what.
+        error: PlanError,
+        /// The stages of the longest chain.
+        chain: Vec<String>,
+    },
     /// A signal could not be listened to.
     Signal(SignalError),
     /// There was no thread to be had.
     Thread(io::Error),
 }
 
-/// Why a signal cannot be listened to.
-#[derive(Debug)]
+/// Why a signal cannot be listened to. Its `Debug` is its `Display`.
 #[non_exhaustive]
 pub enum SignalError {
     /// There is no signal of this number.
@@ -45,7 +55,7 @@ pub enum SignalError {
         /// The number.
         signal: i32,
     },
-    /// Another shutdown of this process listens to it. (Ctrl-C, whatever its number: or another user of `ctrlc`.)
+    /// Another shutdown of this process listens to it, or, for Ctrl-C, another user of the crate `ctrlc`.
     Taken {
         /// The number.
         signal: i32,
@@ -59,6 +69,18 @@ pub enum SignalError {
     },
 }
 
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for SignalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,9 +90,13 @@ impl fmt::Display for BuildError {
             }
             Self::ZeroLimit(stage) => write!(f, "stage {stage:?} has a limit of 0, and could never begin"),
             Self::Cycle(ring) => write!(f, "stages wait for one another in a ring: {ring:?}"),
-            Self::Plan(error) => error.fmt(f),
-            Self::Signal(error) => error.fmt(f),
-            Self::Thread(_) => f.write_str("no thread was to be had"),
+            Self::DoesNotFit { error, chain } => {
+                write!(f, "{error}")?;
+                if chain.is_empty() { Ok(()) } else { write!(f, "; the longest chain of stages is {chain:?}") }
+            }
+            Self::TooManyStages { given } => PlanError::TooManyStages { given: *given }.fmt(f),
+            Self::Signal(error) => fmt::Display::fmt(error, f),
+            Self::Thread(source) => write!(f, "no thread was to be had: {source}"),
         }
     }
 }
@@ -90,9 +116,9 @@ impl fmt::Display for SignalError {
             Self::Unknown { signal } => write!(f, "there is no signal {signal}"),
             Self::Forbidden { signal } => write!(f, "signal {signal} cannot be listened to"),
             Self::Taken { signal } => {
-                write!(f, "signal {signal} is listened to already, by another shutdown of this process")
+                write!(f, "signal {signal} is listened to already, by another part of this process")
             }
-            Self::Os { signal, .. } => write!(f, "signal {signal} could not be listened to"),
+            Self::Os { signal, source } => write!(f, "signal {signal} could not be listened to: {source}"),
         }
     }
 }

@@ -13,6 +13,10 @@ use crate::sync::{Arc, Mutex, thread};
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a hook may return: nothing, or a `Result` whose error is any error, a `String` or a `&str`.
+#[diagnostic::on_unimplemented(
+    message = "a hook returns `()`, or `Result<(), E>` with any error",
+    note = "end it with `;`, or a result with a value in it with `.map(drop)`; one that never returns needs `-> ()` and braces"
+)]
 pub trait HookResult: private::Sealed {
     #[doc(hidden)]
     fn into_result(self) -> Result<(), BoxError>;

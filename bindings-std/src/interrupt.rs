@@ -2,13 +2,12 @@
 //! runs this, so nothing here has to be async-signal-safe.
 
 use std::io;
-use std::sync::Weak;
 
 use winddown_core::{Escalate, Forced, Outcome, Reason};
 
 use crate::SignalError;
 use crate::shutdown::Inner;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, Weak};
 use crate::watchdog::exit_now;
 
 /// The number of Ctrl-C's signal, also where it has none.

@@ -17,7 +17,8 @@ type Kick = Box<dyn FnOnce() + Send>;
 ///
 /// A token wakes who waits for it. A thread that waits for something else has to be reached where it is blocked, and how
 /// is the program's to know. Each closure runs on a thread of its own, so one that blocks holds nobody up but the drain,
-/// which waits for it as for a pass; one that panics is named in the report.
+/// which waits for it as for a pass; one that panics is named in the report. (One that comes when its time has already come
+/// runs on the thread that brings it.)
 ///
 /// | blocked in | kick |
 /// |---|---|
@@ -96,7 +97,10 @@ impl Kicker {
         table.next += 1;
         if table.reached.contains(&at) {
             drop(table);
-            (entry.kick)();
+            if let Err(Panicked(message)) = hook::caught(entry.kick) {
+                let problem = failure(entry.location, &format!("panicked: {message}"));
+                inner.kickers.table.lock().failures.push(problem);
+            }
         } else {
             table.waiting.insert(id, entry);
         }

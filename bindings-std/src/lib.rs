@@ -109,8 +109,8 @@ pub use token::Token;
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{
-    Budget, Escalation, Event, Fate, Forced, InFlight, Milestone, Outcome, Phase, PlanError, Priority, Reason, Refused,
-    Repeats,
+    Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Phase, PlanError,
+    Priority, Reason, Refused, Repeats,
 };
 
 /// The README's program, compiled.

@@ -83,7 +83,7 @@ enum Told {
 /// The driver's end of the observers.
 #[derive(Default)]
 pub(crate) struct Observers {
-    seats: Vec<Place>,
+    places: Vec<Place>,
 }
 
 struct Place {
@@ -94,20 +94,20 @@ struct Place {
 
 impl Observers {
     pub(crate) fn spawn(observers: Vec<Box<dyn Observer>>, driver: &Arc<EventCount>) -> io::Result<Self> {
-        let seats = observers.into_iter().map(|observer| Place::spawn(observer, driver.clone()));
-        Ok(Self { seats: seats.collect::<io::Result<_>>()? })
+        let places = observers.into_iter().map(|observer| Place::spawn(observer, driver.clone()));
+        Ok(Self { places: places.collect::<io::Result<_>>()? })
     }
 
     /// Tells everyone, and waits for nobody.
     pub(crate) fn tell(&self, notice: &Notice) {
-        for place in &self.seats {
+        for place in &self.places {
             // A channel that is closed is an observer that has panicked.
             let _ = place.channel.send(Told::Notice(notice.clone()));
         }
     }
 
     pub(crate) fn finish(&self, report: &Arc<Report>) {
-        for place in &self.seats {
+        for place in &self.places {
             let _ = place.channel.send(Told::Finished(report.clone()));
         }
     }
@@ -115,7 +115,7 @@ impl Observers {
     /// Whether everyone has heard the end.
     pub(crate) fn are_done(&self) -> bool {
         // Pairs with the release in `Place::spawn`.
-        self.seats.iter().all(|place| place.done.load(Ordering::Acquire))
+        self.places.iter().all(|place| place.done.load(Ordering::Acquire))
     }
 
     pub(crate) fn failures(&self) -> Vec<Failure> {
@@ -124,7 +124,7 @@ impl Observers {
             None if !place.done.load(Ordering::Acquire) => Some("was late to hear the end".to_owned()),
             None => None,
         };
-        let problems = self.seats.iter().enumerate().filter_map(|(number, place)| Some((number, problem(place)?)));
+        let problems = self.places.iter().enumerate().filter_map(|(number, place)| Some((number, problem(place)?)));
         problems
             .map(|(number, what)| Failure { part: Part::Observer, what: format!("observer {number} {what}") })
             .collect()

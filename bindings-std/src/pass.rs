@@ -52,7 +52,16 @@ impl OwnedPass {
 pub struct Labelled<P> {
     // Given back first: when the last pass wakes the driver, nobody is registered any more.
     _registered: Registered,
-    _pass: P,
+    pass: P,
+}
+
+/// The pass in it, to [`split`](Pass::split). The parts have no label.
+impl<P> Deref for Labelled<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.pass
+    }
 }
 
 impl fmt::Debug for Pass<'_> {
@@ -135,8 +144,8 @@ impl<'a> Work<'a> {
         self
     }
 
-    /// What the report calls it, should it be late, along with the place in the source where it was admitted, its age
-    /// and its thread. Costs an entry in a register under a lock.
+    /// What the report calls it, should it be late, along with the place in the source and the thread where it was
+    /// admitted, and its age. Costs an entry in a register under a lock.
     pub fn label(self, label: impl Into<Cow<'static, str>>) -> LabelledWork<'a> {
         LabelledWork { work: self, label: label.into() }
     }
@@ -169,6 +178,12 @@ pub struct LabelledWork<'a> {
 }
 
 impl<'a> LabelledWork<'a> {
+    /// As [`Work::priority`].
+    pub fn priority(mut self, class: Priority) -> Self {
+        self.work.class = class;
+        self
+    }
+
     /// As [`Shutdown::enter`], with this class and label.
     ///
     /// # Errors
@@ -195,6 +210,6 @@ impl<'a> LabelledWork<'a> {
         let inner = self.work.shutdown.inner();
         let since = inner.trigger.clock.now();
         let registered = inner.labels.register(self.label, self.work.class, location, since);
-        Labelled { _registered: registered, _pass: pass }
+        Labelled { _registered: registered, pass }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use winddown_core::{Fate, InFlight, Outcome, Priority};
+use winddown_core::{Fate, Outcome, Priority};
 
 use crate::Report;
 use crate::report::StageReport;
@@ -47,7 +47,7 @@ impl Report {
         };
         let left = match self.outcome {
             Outcome::Clean | Outcome::Failed => String::new(),
-            _ => match self.stragglers.len() + total(self.unlabelled) {
+            _ => match self.stragglers.len() + self.unlabelled.total() {
                 0 => String::new(),
                 late => format!(", {late} late"),
             },
@@ -75,12 +75,8 @@ impl Report {
                 count => write!(f, "\n  late: {count} without a label ({class})")?,
             }
         }
-        if self.stragglers.is_empty() && total(self.unlabelled) == 0 { Ok(()) } else { f.write_str("\n") }
+        if self.stragglers.is_empty() && self.unlabelled.total() == 0 { Ok(()) } else { f.write_str("\n") }
     }
-}
-
-fn total(in_flight: InFlight) -> usize {
-    in_flight.total()
 }
 
 fn note(stage: &StageReport) -> String {

@@ -67,7 +67,7 @@ pub struct StageReport {
     pub fate: Fate,
     /// When it began, after the trigger; `None` if it did not.
     pub began: Option<Duration>,
-    /// As the how-manieth it began, from 0 on; meaningless if it did not.
+    /// Its place in the order in which the stages began, from 0 on; 0 also if it did not begin.
     pub turn: usize,
     /// How long it ran, or was waited for.
     pub took: Duration,

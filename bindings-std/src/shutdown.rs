@@ -384,7 +384,7 @@ impl Shutdown {
     /// Has `kick` run once when the program is asked to stop: for a thread that is blocked in something a token cannot
     /// interrupt. See [`Kicker`] for what to do in it.
     ///
-    /// If the program was asked already, it runs at once, mostly right here before this returns.
+    /// If that has happened already, it runs right here, before this returns.
     #[track_caller]
     pub fn kicker(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
         Kicker::new(&self.inner, Milestone::Triggered, kick)

@@ -5,8 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::hook::{Hook, HookResult};
-use winddown_core::Budget;
-use winddown_core::{Plan, PlanError};
+use winddown_core::{Budget, Plan, PlanError};
 
 use crate::BuildError;
 
@@ -83,7 +82,7 @@ pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError>
     let index = |name: &str| stages.iter().position(|stage| stage.name == name);
     let mut numbered = Vec::with_capacity(stages.len());
     if stages.len() > winddown_core::MAX_STAGES {
-        return Err(BuildError::Plan(PlanError::TooManyStages { given: stages.len() }));
+        return Err(BuildError::TooManyStages { given: stages.len() });
     }
     for (own, stage) in stages.iter().enumerate() {
         if index(&stage.name) != Some(own) {
@@ -105,6 +104,11 @@ pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError>
         PlanError::Cycle { ring } => {
             BuildError::Cycle((0..stages.len()).filter(|number| ring & 1 << number != 0).map(name).collect())
         }
-        other => BuildError::Plan(other),
+        PlanError::DoesNotFit { chain, .. } => {
+            let chain = (0..stages.len()).filter(|number| chain & 1 << number != 0).map(name).collect();
+            BuildError::DoesNotFit { error, chain }
+        }
+        PlanError::TooManyStages { given } => BuildError::TooManyStages { given },
+        other => unreachable!("every `after` was found: {other}"),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Every other module takes them from here, so that a model checker is put in their place in this file and nowhere else.
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 pub(crate) use std::sync::Weak;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, mpsc};

@@ -83,10 +83,17 @@ impl ManualClock {
     }
 
     /// Blocks until somebody sleeps until exactly `until`: the event to wait for before [`advance`](Self::advance).
+    ///
+    /// # Panics
+    ///
+    /// When nobody has for a minute, with the times until which somebody does.
+    #[track_caller]
     pub fn wait_for_sleeper(&self, until: Duration) {
         let mut sleepers = self.shared.sleepers.lock();
         while !sleepers.iter().any(|sleeper| sleeper.until == until) {
-            self.shared.slept.wait(&mut sleepers);
+            let patience = self.shared.slept.wait_for(&mut sleepers, Duration::from_secs(60));
+            let others: Vec<_> = sleepers.iter().map(|sleeper| sleeper.until).collect();
+            assert!(!patience.timed_out(), "nobody sleeps until {until:?}, but until {others:?}");
         }
     }
 

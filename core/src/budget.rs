@@ -47,8 +47,9 @@ pub struct Budget {
     pub flush: Duration,
 }
 
-/// A value of a variable that is no number of seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A value of a variable that is no number of seconds. Its `Debug` is its `Display`, for programs that return it from
+/// `main`.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BadVariable<V> {
     /// The variable's name.
     pub variable: &'static str,
@@ -59,6 +60,12 @@ pub struct BadVariable<V> {
 impl<V: fmt::Debug> fmt::Display for BadVariable<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={:?} is not a number of seconds, such as 30 or 2.5", self.variable, self.value)
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for BadVariable<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -61,6 +61,8 @@ pub enum PlanError {
         stages: Duration,
         /// The part of the observers.
         flush: Duration,
+        /// One bit for each stage of that chain.
+        chain: u64,
     },
 }
 
@@ -76,7 +78,7 @@ impl fmt::Display for PlanError {
                 f.write_str("stages wait for one another in a ring:")?;
                 (0..u64::BITS).filter(|stage| ring & 1 << stage != 0).try_for_each(|stage| write!(f, " {stage}"))
             }
-            Self::DoesNotFit { total, lame_duck, force_close, stages, flush } => write!(
+            Self::DoesNotFit { total, lame_duck, force_close, stages, flush, .. } => write!(
                 f,
                 "the budget has {total:?}, but lame duck {lame_duck:?} + forced close {force_close:?} + longest chain of \
                  stages {stages:?} + flush {flush:?} need {:?}",

@@ -23,9 +23,9 @@ use core::time::Duration;
 pub struct Escalation {
     /// An interrupt counts when at least this long has passed since the last one that counted.
     pub spacing: Duration,
-    /// The how-manieth interrupt ends all waiting; the first trigger's counts. Interrupts are counted up to 7.
+    /// How many interrupts it takes to end all waiting; the first trigger's counts. They are counted up to 7.
     pub force_at: Option<u8>,
-    /// The how-manieth interrupt ends the process at once.
+    /// How many it takes to end the process at once.
     pub exit_at: Option<u8>,
 }
 

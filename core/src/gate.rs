@@ -301,6 +301,25 @@ mod tests {
         assert_eq!(gate.in_flight(), Gate::<()>::MAX);
     }
 
+    /// P2: the entrant who looked before the close and counts after it, whatever has happened meanwhile.
+    #[test]
+    fn p2_who_counts_after_the_close_is_refused_and_undone() {
+        for closed in [REFUSED | 1, REFUSED | DRAINED] {
+            let gate = gate_with(closed);
+            assert_eq!(gate.count_one(), Err(Refused::Closed));
+            assert_eq!(gate.word.load(Ordering::Relaxed), closed);
+        }
+    }
+
+    /// Invariant 3: who asks a closed gate again and again never counts, and so never holds "drained" up.
+    #[test]
+    fn who_has_seen_the_gate_closed_does_not_count() {
+        // With the count at its end, an addition would spill into the flags.
+        let gate = gate_with(REFUSED | COUNT);
+        assert_eq!(gate.admit(), Err(Refused::Closed));
+        assert_eq!(gate.word.load(Ordering::Relaxed), REFUSED | COUNT);
+    }
+
     /// P4: the three who can bring a closed gate to 0. Here the entrant who came between `close` and the last pass.
     #[test]
     fn p4_the_undo_of_a_refused_entrant_drains() {

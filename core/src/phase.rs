@@ -56,7 +56,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The numbers below are the same on every Unix (POSIX lists them for `kill`).
         match self {
-            Self::Requested => f.write_str("requested"),
+            Self::Requested => f.write_str("request"),
             Self::Failure => f.write_str("failure"),
             Self::Interrupt => f.write_str("interrupt"),
             Self::Signal(1) => f.write_str("SIGHUP"),

@@ -90,26 +90,34 @@ impl Plan {
                 return Err(PlanError::UnknownStage { stage: index, after: unknown.trailing_zeros() as usize });
             }
         }
-        plan.measure(stages)?;
-        plan.fits()?;
+        let chain = plan.measure(stages)?;
+        plan.fits(chain)?;
         Ok(plan)
     }
 
-    /// Goes through the stages from the last to the first, summing up what is kept behind each.
-    fn measure(&mut self, stages: &[Stage]) -> Result<(), PlanError> {
-        let mut left = self.all();
+    /// Goes through the stages from the last to the first, summing up what is kept behind each. The stages of the longest
+    /// chain.
+    fn measure(&mut self, stages: &[Stage]) -> Result<u64, PlanError> {
+        let (mut left, mut longest) = (self.all(), 0);
+        // The stages of the longest chain behind each.
+        let mut chains = [0_u64; MAX_STAGES];
         while left != 0 {
             // One that none of those left waits for: everything behind it is measured.
             let last = bits(left).find(|&stage| bits(left).all(|other| self.needs[other] & 1 << stage == 0));
             let Some(last) = last else { return Err(PlanError::Cycle { ring: self.ring(left) }) };
             left &= !(1 << last);
             let chain = self.behind[last].saturating_add(stages[last].kept());
-            self.chain = self.chain.max(chain);
+            let own = chains[last] | 1 << last;
+            if chain > self.chain {
+                (self.chain, longest) = (chain, own);
+            }
             for need in bits(self.needs[last]) {
-                self.behind[need] = self.behind[need].max(chain);
+                if chain > self.behind[need] {
+                    (self.behind[need], chains[need]) = (chain, own);
+                }
             }
         }
-        Ok(())
+        Ok(longest)
     }
 
     /// The stages of one ring among `left`, each of which is waited for by another of them.
@@ -128,13 +136,13 @@ impl Plan {
         ring
     }
 
-    fn fits(&self) -> Result<(), PlanError> {
+    fn fits(&self, chain: u64) -> Result<(), PlanError> {
         let Budget { lame_duck, force_close, flush, .. } = self.budget;
         let (total, stages) = (self.budget.total(), self.chain);
         let needed = lame_duck.checked_add(force_close).and_then(|sum| sum.checked_add(stages)?.checked_add(flush));
         match needed {
             Some(needed) if needed <= total => Ok(()),
-            _ => Err(PlanError::DoesNotFit { total, lame_duck, force_close, stages, flush }),
+            _ => Err(PlanError::DoesNotFit { total, lame_duck, force_close, stages, flush, chain }),
         }
     }
 

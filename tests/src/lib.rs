@@ -1,4 +1,4 @@
-//! What the scenario tests share. `tests/` has the scenarios, `src/bin/victim.rs` the program that they send signals to.
+//! What the scenario tests share. `tests/` has the scenarios, `src/bin/victim` the program that they send signals to.
 
 pub mod child;
 pub mod lines;

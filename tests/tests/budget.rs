@@ -121,6 +121,7 @@ fn building_names_the_culprit() {
     assert_eq!(zero, "stage \"http\" has a limit of 0, and could never begin");
     let long = told(vec![Stage::new("slow").reserve(secs(30))]);
     assert!(long.contains("has 29s") && long.contains("stages 30s"), "{long}");
+    assert!(long.ends_with("the longest chain of stages is [\"slow\"]"), "{long}");
     let error = Shutdown::builder().stage(Stage::new("x").after("y")).build().unwrap_err();
     assert!(matches!(error, BuildError::UnknownStage { .. }) && error.source().is_none());
 }

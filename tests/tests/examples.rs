@@ -43,17 +43,18 @@ fn requests_in_flight_are_answered_and_the_exit_code_is_0() {
         let line = child.wait_for("is up");
         let address = line.split('/').nth(2).unwrap().to_owned();
         // One answered at once, so that the others are known to have been accepted before: connections come in order.
-        let slow: Vec<_> = [400, 500, 600].map(|millis| request(&address, millis)).into();
+        let slow: Vec<_> = [1_500, 1_600, 1_700].map(|millis| request(&address, millis)).into();
         assert!(answer(request(&address, 0)).starts_with("HTTP/1.1 200 OK\r\n"));
         child.signal(signal);
-        for (stream, millis) in slow.into_iter().zip([400, 500, 600]) {
+        child.wait_for("refusing, 3 in flight");
+        for (stream, millis) in slow.into_iter().zip([1_500, 1_600, 1_700]) {
             let answer = answer(stream);
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
             assert!(answer.ends_with(&format!("hello, after {millis} ms\n")), "{answer}");
         }
         let end = child.end();
         end.assert_code(0).assert_said(&format!("wind-down by {name}: clean"));
-        end.assert_said("in flight").assert_said("http").assert_said("log").assert_said("exit code 0");
+        end.assert_said("3 in flight\n").assert_said("http").assert_said("log").assert_said("exit code 0");
         assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use winddown_core::{Forced, Gate, Lifecycle, Notify, Phase, Reason, Refused, Repeats, Triggered, WaitGroup};
+use winddown_tests::patience::must_end;
 
 /// Counts how often it was rung.
 #[derive(Default)]
@@ -107,8 +108,12 @@ fn an_owned_pass_keeps_its_gate() {
 /// round: each one admitted has left when the gate is drained, what it wrote is seen, and the bell rang once.
 #[test]
 fn p2_p3_p4_a_storm_is_drained_exactly_once() {
+    must_end(|| (0..400).for_each(storm));
+}
+
+fn storm(round: usize) {
     const THREADS: usize = 4;
-    for round in 0..400 {
+    {
         let (bell, inside) = (Bell::default(), AtomicUsize::new(0));
         let gate = Gate::with_notify(&bell);
         let start = Barrier::new(THREADS + 1);
@@ -161,7 +166,8 @@ fn a_wait_group_is_sealed_by_its_wait_and_done_with_its_last_member() {
     drop(member);
     assert_eq!(group.members(), 1);
     let theirs = thread::spawn(move || drop(part));
-    group.wait();
+    let waits = group.clone();
+    must_end(move || waits.wait());
     assert!(group.wait_timeout(std::time::Duration::MAX));
     theirs.join().unwrap();
 

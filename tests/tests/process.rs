@@ -211,7 +211,7 @@ fn a_hook_that_gets_no_thread_is_a_failed_stage() {
 #[test]
 fn two_shutdowns_cannot_have_the_same_signal() {
     let mut child = victim(&["two"]);
-    child.wait_for("signal 15 is listened to already, by another shutdown of this process");
+    child.wait_for("signal 15 is listened to already, by another part of this process");
     child.wait_for("signal 9 cannot be listened to");
     child.wait_for("there is no signal 4711");
     child.wait_for("ready");

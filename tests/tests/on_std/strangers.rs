@@ -147,7 +147,7 @@ fn p6_p7_an_observer_that_hangs_is_waited_for_as_long_as_the_flush_and_named() {
         assert_eq!(report.failures[0].what, "observer 0 was late to hear the end");
         assert_eq!(report.took, Duration::ZERO, "the drain and the stages had ended");
         let seen = seen.lock().unwrap();
-        assert!(seen[0].contains("requested: winding down"), "{seen:?}");
+        assert!(seen[0].contains("request: winding down"), "{seen:?}");
         assert!(seen.last().unwrap().contains("finished: clean"), "{seen:?}");
     });
 }

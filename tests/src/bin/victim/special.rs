@@ -213,6 +213,7 @@ pub(crate) fn scope() -> Result<ExitCode, Anything> {
 /// P8: signals that find this very thread in the middle of the allocator and of every lock there is.
 pub(crate) fn noise() -> Result<ExitCode, Anything> {
     static STOP: AtomicBool = AtomicBool::new(false);
+    sys::alarm(20);
     let shutdown = Shutdown::builder().signals().build()?;
     let stormer = thread::spawn(move || {
         for _ in 0..20_000 {
@@ -225,11 +226,14 @@ pub(crate) fn noise() -> Result<ExitCode, Anything> {
     while !STOP.load(Ordering::Acquire) {
         let labelled = shutdown.work().label(format!("round {rounds}")).enter();
         drop(shutdown.kicker_at_last_call(|| ()));
+        shutdown.trigger_with(Reason::Requested, "noise");
         drop((labelled, vec![0_u8; 100], shutdown.token().receiver()));
         rounds += 1;
     }
     stormer.join().expect("no panic");
+    let before = Counting::calls();
     let errno = sys::errno_after(77, || sys::raise(libc::SIGTERM));
+    assert_eq!(Counting::calls(), before, "the handler asked for memory");
     println!("errno {errno} after {rounds} rounds");
     Ok(code(shutdown.run()))
 }
