@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use winddown_core::{Milestone, Priority, Refused};
 
+use crate::Shutdown;
+use crate::inner::Inner;
 use crate::kicker::Kicker;
-use crate::shutdown::{Inner, Shutdown};
 use crate::socket::Stream;
 use crate::sync::{Arc, AtomicBool, AtomicU8, Mutex, Ordering, thread};
 use crate::{OwnedPass, Pass};

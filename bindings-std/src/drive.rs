@@ -8,9 +8,9 @@ use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Plan, 
 
 use crate::Report;
 use crate::hook::{Ended, Trouble};
+use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
 use crate::report::{Holder, Straggler};
-use crate::shutdown::Inner;
 use crate::stage_run::StageRun;
 use crate::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 
 use crate::Report;
-use crate::shutdown::Owner;
+use crate::inner::Owner;
 use crate::sync::Arc;
 
 /// The end of a wind-down, with its report. Returned from `main` it is the process's exit code.

@@ -6,7 +6,7 @@ use std::io;
 use winddown_core::{Escalate, Forced, Outcome, Reason};
 
 use crate::SignalError;
-use crate::shutdown::Inner;
+use crate::inner::Inner;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::watchdog::exit_now;
 

@@ -7,8 +7,8 @@ use std::panic::Location;
 use winddown_core::Milestone;
 
 use crate::hook::{self, Panicked};
+use crate::inner::Inner;
 use crate::report::{Failure, Part};
-use crate::shutdown::Inner;
 use crate::sync::{Arc, Mutex};
 
 type Kick = Box<dyn FnOnce() + Send>;

@@ -66,6 +66,7 @@ mod error;
 mod event_count;
 mod exit;
 mod hook;
+mod inner;
 #[cfg(any(windows, feature = "ctrlc"))]
 mod interrupt;
 mod kicker;

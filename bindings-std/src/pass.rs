@@ -7,9 +7,10 @@ use std::panic::Location;
 
 use winddown_core::{Gate, Priority, Refused};
 
+use crate::Shutdown;
 use crate::event_count::Bell;
+use crate::inner::Inner;
 use crate::label::Registered;
-use crate::shutdown::{Inner, Shutdown};
 use crate::sync::Arc;
 
 /// One admitted piece of work, until it is dropped. From [`Shutdown::enter`].

@@ -1,9 +1,9 @@
 //! The only code that meets operating-system signals. Unsafe code is here and nowhere else, each use with its reason.
 
 use crate::SignalError;
+use crate::inner::Inner;
 #[cfg(any(windows, feature = "ctrlc"))]
 use crate::interrupt;
-use crate::shutdown::Inner;
 use crate::sync::Arc;
 
 /// What a program asked to hear.
@@ -65,7 +65,7 @@ mod unix {
     use winddown_core::{Escalate, Reason};
 
     use crate::SignalError;
-    use crate::shutdown::Inner;
+    use crate::inner::Inner;
     use crate::sync::{Arc, AtomicBool, Ordering};
     use crate::watchdog::exit_now;
 

@@ -11,7 +11,7 @@ use winddown_core::Milestone;
 
 use crate::clock::Clock;
 use crate::event_count::EventCount;
-use crate::shutdown::Inner;
+use crate::inner::Inner;
 use crate::sync::{Arc, AtomicU32, Ordering};
 #[cfg(unix)]
 use crate::sync::{Mutex, Weak};

@@ -1,0 +1,207 @@
+//! The state that handles, driver, passes and tokens share, and how long each part of it stays in place. Not here: what a
+//! user calls (`shutdown`).
+
+use std::borrow::Cow;
+use std::process;
+
+use winddown_core::{Escalate, Forced, Gate, InFlight, Outcome, Phase, Plan, Priority, Reason};
+
+use crate::Report;
+use crate::connection::Connections;
+use crate::event_count::Bell;
+use crate::hook::Hooks;
+use crate::kicker::Kickers;
+use crate::label::Labels;
+use crate::observe::Observers;
+use crate::signal::Signals;
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Padded};
+use crate::token::Waiters;
+use crate::trigger::Trigger;
+use crate::watchdog::{Watchdog, exit_now};
+
+/// What all parts share. The driver, passes and tokens keep it alive.
+pub(crate) struct Inner {
+    pub(crate) trigger: Trigger,
+    /// One for each class, and the late one.
+    gates: [Padded<Gate<Bell>>; 4],
+    refused: AtomicU64,
+    pub(crate) waiters: Waiters,
+    pub(crate) kickers: Kickers,
+    pub(crate) connections: Connections,
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) hooks: Hooks,
+    watchdog: OnceLock<Watchdog>,
+    /// What goes with the reason.
+    pub(crate) message: Mutex<Option<Cow<'static, str>>>,
+    pub(crate) plan: Plan,
+    /// Taken by whoever drives, when there is something to drive.
+    pub(crate) observers: Mutex<Option<Observers>>,
+    pub(crate) report: OnceLock<Arc<Report>>,
+    keep: Mutex<Keep>,
+    /// The process that the driver's thread is in.
+    process: u32,
+}
+
+/// What stays in place while there is a handle, or a wind-down under way.
+#[derive(Default)]
+struct Keep {
+    /// Uninstalls when dropped.
+    signals: Signals,
+    /// There is no handle: nobody can trigger any more.
+    orphaned: bool,
+    /// The report is made.
+    over: bool,
+}
+
+/// What lives as long as there is a handle.
+pub(crate) struct Owner {
+    inner: Arc<Inner>,
+}
+
+impl Owner {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let inner = &self.inner;
+        if inner.trigger.lifecycle.load().phase() == Phase::Running {
+            // First: a signal that was heard till here is driven to its end, and one that comes later has its default
+            // action. There is none in between that is neither.
+            inner.give_signals_back();
+        }
+        let mut keep = inner.keep.lock();
+        keep.orphaned = true;
+        let over = keep.over || inner.trigger.lifecycle.load().phase() == Phase::Running;
+        drop(keep);
+        if over {
+            inner.let_go();
+        }
+        inner.trigger.driver.notify();
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(trigger: Trigger, plan: &Plan, hooks: Hooks) -> Self {
+        let bell = || Padded(Gate::with_notify(Bell(trigger.driver.clone())));
+        Self {
+            gates: [bell(), bell(), bell(), bell()],
+            refused: AtomicU64::new(0),
+            waiters: Waiters::default(),
+            kickers: Kickers::default(),
+            connections: Connections::default(),
+            labels: Arc::default(),
+            hooks,
+            watchdog: OnceLock::new(),
+            message: Mutex::new(None),
+            plan: *plan,
+            observers: Mutex::new(None),
+            report: OnceLock::new(),
+            keep: Mutex::default(),
+            process: process::id(),
+            trigger,
+        }
+    }
+
+    /// The gate that stays open, when the others refuse, for what was admitted before and has not come yet: those in an
+    /// accept queue, and requests on their way to idle connections.
+    pub(crate) const LATE: usize = 3;
+
+    #[inline]
+    pub(crate) fn gate(&self, class: Priority) -> &Gate<Bell> {
+        self.gate_at(class as usize)
+    }
+
+    #[inline]
+    pub(crate) fn gate_at(&self, index: usize) -> &Gate<Bell> {
+        &self.gates[index].0
+    }
+
+    #[cold]
+    pub(crate) fn count_refused(&self) {
+        // Relaxed: a figure for people.
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn in_flight(&self) -> InFlight {
+        let [critical, high, low] = Priority::ALL.map(|class| self.gate(class).in_flight());
+        InFlight { critical, high, low }
+    }
+
+    pub(crate) fn set_watchdog(&self, watchdog: Watchdog) {
+        // A second one would be dropped here, and with that dismissed. There is none.
+        let _ = self.watchdog.set(watchdog);
+    }
+
+    pub(crate) fn watchdog(&self) -> Option<&Watchdog> {
+        self.watchdog.get()
+    }
+
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.keep.lock().orphaned
+    }
+
+    /// Whether this is a child that was forked off: the driver's thread stayed with the parent.
+    pub(crate) fn is_forked(&self) -> bool {
+        process::id() != self.process
+    }
+
+    pub(crate) fn keep_signals(&self, signals: Signals) {
+        self.keep.lock().signals = signals;
+    }
+
+    /// Signals do again what they did before.
+    pub(crate) fn give_signals_back(&self) {
+        let signals = std::mem::take(&mut self.keep.lock().signals);
+        // After the lock: it waits for handlers that are running.
+        drop(signals);
+    }
+
+    /// Nothing is left to hear signals or to be watched for.
+    fn let_go(&self) {
+        self.give_signals_back();
+        if let Some(watchdog) = self.watchdog() {
+            watchdog.dismiss();
+        }
+    }
+
+    /// Publishes the report: the wind-down is over.
+    pub(crate) fn publish(&self, report: Report) {
+        let mut keep = self.keep.lock();
+        // First: whoever has the report and drops the last handle lets go on the spot.
+        keep.over = true;
+        let orphaned = keep.orphaned;
+        drop(keep);
+        // A second one is a forked child's, who had it from before the fork.
+        let _ = self.report.set(Arc::new(report));
+        self.waiters.notify();
+        if orphaned {
+            self.let_go();
+        }
+    }
+
+    /// From ordinary code, never from a handler: what `Trigger::fire` does, and the first of the wakes right here.
+    pub(crate) fn trigger(&self, reason: Reason, message: Option<Cow<'static, str>>) -> bool {
+        // With the lock held, a report that is made meanwhile waits for the message.
+        let mut kept = self.message.lock();
+        let (first, escalate) = self.trigger.ask(reason);
+        if first {
+            *kept = message;
+        }
+        drop(kept);
+        self.trigger.driver.notify();
+        if first {
+            self.waiters.notify();
+        }
+        if escalate == Escalate::Exit {
+            exit_now(Outcome::Forced(Forced::Interrupt).exit_code(reason).into());
+        }
+        first
+    }
+}
