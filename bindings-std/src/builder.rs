@@ -161,9 +161,7 @@ fn start(
     watchdog: Option<Duration>,
     observers: Vec<Box<dyn Observer>>,
 ) -> Result<(), BuildError> {
-    // Before any thread is started: a signal that comes early finds this thread alone, and is not lost. (With threads
-    // there already, one that another thread gets in the few instructions in which signal-hook sets up its first handler
-    // for that signal is.)
+    // Early: from here on a signal is heard. One that comes before has its default action.
     Signals::install(wanted, inner).map_err(BuildError::Signal)?;
     if let Some(slack) = watchdog {
         let watchdog = Watchdog::spawn(inner.trigger.clock.clone(), slack).map_err(BuildError::Thread)?;

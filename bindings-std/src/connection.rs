@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use winddown_core::{Milestone, Priority, Refused};
 
-use crate::Shutdown;
 use crate::inner::Inner;
 use crate::kicker::Kicker;
 use crate::socket::Stream;
-use crate::sync::{Arc, AtomicBool, AtomicU8, Mutex, Ordering, thread};
-use crate::{OwnedPass, Pass};
+use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, thread};
+use crate::{OwnedPass, Pass, Shutdown};
 
-const IDLE: u8 = 0;
-const BUSY: u8 = 1;
-const UPGRADED: u8 = 2;
+/// A line's state counts its guards; none is idle.
+const IDLE: u32 = 0;
+const BUSY: u32 = 1;
+const UPGRADED: u32 = 1 << 16;
 
 /// A connection that the shutdown knows of, until this is dropped. From an [`Acceptor`](crate::Acceptor), or made of any
 /// stream.
@@ -32,7 +32,7 @@ const UPGRADED: u8 = 2;
 ///
 /// At the last call (the drain's deadline) what is left is cut with `shutdown(2)` and named in the report. The stream is
 /// shared with the register, not duplicated, so a connection costs one descriptor, and none is cut that has been
-/// closed and used for something else.
+/// closed and used for something else. A request whose beginning arrives at the very end of the linger may be cut in its body.
 ///
 /// ```no_run
 /// use std::io::{Read, Write};
@@ -53,14 +53,20 @@ const UPGRADED: u8 = 2;
 /// }
 /// ```
 pub struct Connection<S: Stream> {
+    // Let go of first, so that the register's share is the last, and the descriptor free when somebody is told so.
     line: Arc<Line<S>>,
+    entry: Entry,
+}
+
+/// A place in the register, given back when dropped.
+struct Entry {
     shutdown: Shutdown,
     id: u64,
 }
 
 struct Line<S> {
     stream: S,
-    state: AtomicU8,
+    state: AtomicU32,
     since: Duration,
     location: &'static Location<'static>,
     thread: thread::Thread,
@@ -75,12 +81,17 @@ impl<S: Stream> Connection<S> {
 
     pub(crate) fn from(stream: S, shutdown: &Shutdown, location: &'static Location<'static>) -> Self {
         let inner = shutdown.inner();
-        let state = AtomicU8::new(IDLE);
+        let state = AtomicU32::new(IDLE);
         let since = inner.trigger.clock.now();
         let line = Arc::new(Line { stream, state, since, location, thread: thread::current() });
-        let id = inner.connections.add(line.clone());
-        let this = Self { line, shutdown: shutdown.clone(), id };
-        this.idle();
+        let open: Arc<dyn Open> = line.clone();
+        let id = inner.connections.add(&open);
+        let this = Self { line, entry: Entry { shutdown: shutdown.clone(), id } };
+        this.end_if_over();
+        if shutdown.is_shutting_down() {
+            // It is to be lingered for, and ended.
+            inner.trigger.driver.notify();
+        }
         this
     }
 
@@ -93,7 +104,7 @@ impl<S: Stream> Connection<S> {
     /// Whether the next answer has to be the last, and say so (`Connection: close`): the program refuses.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.shutdown.inner().waiters.has_reached(Milestone::Refusing)
+        self.entry.shutdown.inner().waiters.has_reached(Milestone::Refusing)
     }
 
     /// A request has come: busy, with a pass, until what this returns is dropped. Then idle again.
@@ -105,50 +116,54 @@ impl<S: Stream> Connection<S> {
     ///
     /// [`Refused::Closed`] when the drain is over: no answer could be finished.
     pub fn busy(&self) -> Result<Busy<'_, S>, Refused> {
+        self.guard(BUSY)
+    }
+
+    fn guard(&self, kind: u32) -> Result<Busy<'_, S>, Refused> {
         let pass = self.pass()?;
-        // Relaxed: the pass comes first, and whoever sees the old state takes it for idle, and waits for it as that.
-        self.line.state.store(BUSY, Ordering::Relaxed);
-        Ok(Busy { pass: Some(pass), connection: self })
+        // After the pass: whoever sees the old state takes it for idle, and waits for it as that. SeqCst for the sake of
+        // the other direction, in `drop`.
+        self.line.state.fetch_add(kind, Ordering::SeqCst);
+        Ok(Busy { kind, connection: self, _pass: pass })
     }
 
     /// From now on it speaks something that has no end of its own, with a pass, until what this returns is dropped.
     ///
-    /// When the program refuses, `goodbye` runs once, on a thread of its own: it may write a farewell, set a flag, or
-    /// shut the stream down for reading to wake who reads it.
+    /// When the program refuses, `goodbye` runs once, on a thread of its own (on this one, if it refuses already): it may
+    /// write a farewell, set a flag, or shut the stream down for reading to wake who reads it. The request that led here
+    /// may still be [`busy`](Self::busy).
     ///
     /// # Errors
     ///
     /// As for [`busy`](Self::busy).
     #[track_caller]
     pub fn upgrade(&self, goodbye: impl FnOnce(&S) + Send + 'static) -> Result<Upgraded<'_, S>, Refused> {
-        let pass = self.pass()?;
-        // As in `busy`.
-        self.line.state.store(UPGRADED, Ordering::Relaxed);
+        let busy = self.guard(UPGRADED)?;
         let line = self.line.clone();
-        let kicker = self.shutdown.kicker_at_refusal(move || goodbye(&line.stream));
-        Ok(Upgraded { _kicker: kicker, _busy: Busy { pass: Some(pass), connection: self } })
+        let kicker = self.entry.shutdown.kicker_at_refusal(move || goodbye(&line.stream));
+        Ok(Upgraded { _kicker: kicker, _busy: busy })
     }
 
     fn pass(&self) -> Result<Admitted<'_>, Refused> {
-        let inner = self.shutdown.inner();
-        let late = || inner.enter_late().map(Admitted::Late);
+        let inner = self.entry.shutdown.inner();
+        let late = || LatePass::enter(inner).map(Admitted::Late);
         // Asked first: what comes late is not refused, and is not to be counted as such.
         if inner.gate(Priority::Critical).is_closed() {
             return late();
         }
-        self.shutdown.enter().map(Admitted::Usual).or_else(|_| late())
+        self.entry.shutdown.enter().map(Admitted::Usual).or_else(|_| late())
     }
 
-    /// `SeqCst` with `Connections::end_idle`: either that finds it idle, or this finds the linger over.
-    fn idle(&self) {
-        self.line.state.store(IDLE, Ordering::SeqCst);
-        if self.shutdown.inner().connections.lingered.load(Ordering::SeqCst) {
+    /// To be called when it has become idle. `SeqCst` with `Connections::end_idle`: either that finds it idle, or this
+    /// finds the linger over.
+    fn end_if_over(&self) {
+        if self.entry.shutdown.inner().connections.lingered.load(Ordering::SeqCst) {
             let _ = self.line.stream.half_close(Half::Read);
         }
     }
 }
 
-impl<S: Stream> Drop for Connection<S> {
+impl Drop for Entry {
     fn drop(&mut self) {
         let inner = self.shutdown.inner();
         inner.connections.remove(self.id);
@@ -160,31 +175,29 @@ impl<S: Stream> Drop for Connection<S> {
 
 impl<S: Stream> fmt::Debug for Connection<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Connection").field("id", &self.entry.id).finish_non_exhaustive()
     }
 }
 
 /// Held for what they do when dropped.
 enum Admitted<'a> {
     Usual(#[expect(dead_code, reason = "held")] Pass<'a>),
-    Late(#[expect(dead_code, reason = "held")] OwnedPass),
+    Late(#[expect(dead_code, reason = "held")] LatePass),
 }
 
 /// A connection at work. From [`Connection::busy`].
 #[must_use = "dropped at once, the connection is idle again"]
 pub struct Busy<'a, S: Stream> {
-    pass: Option<Admitted<'a>>,
+    kind: u32,
     connection: &'a Connection<S>,
+    // Given back after it is idle: between the two it would be neither waited for nor lingered for.
+    _pass: Admitted<'a>,
 }
 
 impl<S: Stream> Drop for Busy<'_, S> {
     fn drop(&mut self) {
-        // Idle first: between the two it would be neither waited for nor lingered for.
-        self.connection.idle();
-        let late = matches!(self.pass.take(), Some(Admitted::Late(_)));
-        if late {
-            // Its gate is open and does not ring.
-            self.connection.shutdown.inner().trigger.driver.notify();
+        if self.connection.line.state.fetch_sub(self.kind, Ordering::SeqCst) == self.kind {
+            self.connection.end_if_over();
         }
     }
 }
@@ -198,7 +211,7 @@ impl<S: Stream> fmt::Debug for Busy<'_, S> {
 /// A connection that speaks something without an end. From [`Connection::upgrade`].
 #[must_use = "dropped at once, the connection is idle again"]
 pub struct Upgraded<'a, S: Stream> {
-    // Taken back first: nobody says goodbye on a connection that is over.
+    // Taken back first: who has not said goodbye by now does not.
     _kicker: Kicker,
     _busy: Busy<'a, S>,
 }
@@ -224,11 +237,13 @@ pub(crate) struct Connections {
 struct Table {
     next: u64,
     open: BTreeMap<u64, Arc<dyn Open>>,
+    /// All were cut; who comes now is too late.
+    over: bool,
 }
 
 /// A connection to the register, whatever its stream.
 trait Open: Send + Sync {
-    fn state(&self) -> u8;
+    fn state(&self) -> u32;
     fn close(&self, half: Half);
     fn late(&self, id: u64, now: Duration) -> Late;
 }
@@ -243,7 +258,7 @@ pub(crate) struct Late {
 }
 
 impl<S: Stream> Open for Line<S> {
-    fn state(&self) -> u8 {
+    fn state(&self) -> u32 {
         self.state.load(Ordering::SeqCst)
     }
 
@@ -253,7 +268,7 @@ impl<S: Stream> Open for Line<S> {
     }
 
     fn late(&self, id: u64, now: Duration) -> Late {
-        let state = if self.state() == UPGRADED { "upgraded" } else { "busy" };
+        let state = if self.state() >= UPGRADED { "upgraded" } else { "busy" };
         let what = format!("connection from {}, {state}", self.stream.peer());
         let age = now.saturating_sub(self.since);
         Late { id, what, age, location: self.location, thread: self.thread.clone() }
@@ -261,30 +276,40 @@ impl<S: Stream> Open for Line<S> {
 }
 
 impl Connections {
-    fn add(&self, line: Arc<dyn Open>) -> u64 {
+    fn add(&self, line: &Arc<dyn Open>) -> u64 {
         let mut table = self.table.lock();
         let id = table.next;
         table.next += 1;
-        table.open.insert(id, line);
+        table.open.insert(id, line.clone());
+        let over = table.over;
+        drop(table);
+        if over {
+            line.close(Half::Both);
+        }
         id
     }
 
     fn remove(&self, id: u64) {
         let line = self.table.lock().open.remove(&id);
-        // Where the owner has let go of it, the descriptor is closed here, outside the lock.
+        // The last share: the descriptor is closed here, outside the lock, and before anybody is told that it is free.
         drop(line);
         if self.starving.swap(false, Ordering::AcqRel) {
             self.freed.notify();
         }
     }
 
-    /// Has the next connection that closes notify `freed`. Pairs with the swap in `remove`.
-    pub(crate) fn starve(&self) {
+    /// Has the next connection that closes notify `freed`. What to wait for that with.
+    pub(crate) fn starve(&self) -> u32 {
+        let key = self.freed.key();
+        // Release pairs with the acquire of the swap in `remove`.
         self.starving.store(true, Ordering::Release);
+        key
     }
 
-    pub(crate) fn any_idle(&self) -> bool {
-        self.table.lock().open.values().any(|line| line.state() == IDLE)
+    /// Whether there are any, and whether any of them is idle.
+    pub(crate) fn any(&self) -> (bool, bool) {
+        let table = self.table.lock();
+        (!table.open.is_empty(), table.open.values().any(|line| line.state() == IDLE))
     }
 
     pub(crate) fn is_at_work(&self, id: u64) -> bool {
@@ -301,9 +326,12 @@ impl Connections {
         }
     }
 
-    /// Cuts all that are left, and says who was at work.
+    /// Cuts all that are left, and whoever comes from now on, and says who was at work.
     pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
-        let open: Vec<_> = self.table.lock().open.iter().map(|(&id, line)| (id, line.clone())).collect();
+        let mut table = self.table.lock();
+        table.over = true;
+        let open: Vec<_> = table.open.iter().map(|(&id, line)| (id, line.clone())).collect();
+        drop(table);
         let mut late = Vec::new();
         for (id, line) in open {
             if line.state() != IDLE {
@@ -320,9 +348,23 @@ impl Connections {
     }
 }
 
-impl Inner {
-    /// A pass of the gate that stays open while something that was admitted before may still come.
-    pub(crate) fn enter_late(self: &Arc<Self>) -> Result<OwnedPass, Refused> {
-        self.enter_owned_at(Self::LATE)
+/// A pass of the gate that stays open while something that was admitted before may still come. While it is open it does
+/// not ring, so this tells the driver when it is given back.
+pub(crate) struct LatePass {
+    pass: Option<OwnedPass>,
+    inner: Arc<Inner>,
+}
+
+impl LatePass {
+    pub(crate) fn enter(inner: &Arc<Inner>) -> Result<Self, Refused> {
+        let pass = inner.enter_owned_at(Inner::LATE)?;
+        Ok(Self { pass: Some(pass), inner: inner.clone() })
+    }
+}
+
+impl Drop for LatePass {
+    fn drop(&mut self) {
+        self.pass = None;
+        self.inner.trigger.driver.notify();
     }
 }

@@ -96,9 +96,8 @@ impl<'a> Drive<'a> {
             self.now = inner.trigger.clock.now();
             let forced = inner.trigger.lifecycle.load().forced();
             self.collect();
-            let lingering = self.lingering();
-            let in_flight = self.in_flight();
-            match self.sequence.poll(self.now, Observed { in_flight, lingering, forced }) {
+            let observed = Observed { forced, ..self.observe() };
+            match self.sequence.poll(self.now, observed) {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
                 Step::Reach(milestone) => self.reach(milestone),
                 Step::EndIdle => inner.connections.end_idle(),
@@ -122,28 +121,32 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// Whether somebody may still bring work that was admitted before. When that is over, so is the late gate.
-    fn lingering(&self) -> bool {
-        let refusing = self.inner.gate(Priority::Critical).is_closed();
-        let lingering = refusing && self.now < self.sequence.lingers_until() && self.inner.connections.any_idle();
-        let late = self.inner.gate_at(Inner::LATE);
-        if refusing && !lingering && late.in_flight() == 0 {
-            late.close();
-        }
-        lingering
-    }
-
     /// What the drain waits for. Kickers that run are waited for like passes.
-    fn in_flight(&self) -> InFlight {
-        let waited_for = |class| match self.inner.gate(class) {
+    ///
+    /// Counts first, and who is idle after: a connection that goes from busy to idle, or from the accept queue to idle, is
+    /// that before its pass is gone, so it is seen as the one or the other. When there is neither, the late gate closes;
+    /// who got in at the last moment is counted then, and who comes later is refused. So there is nobody that a drain
+    /// which ends here does not know of (P2, P3).
+    fn observe(&self) -> Observed {
+        let inner = self.inner;
+        let waited_for = |class| match inner.gate(class) {
             gate if gate.is_drained() => 0,
             // The count may be on its way to "drained", which wakes the driver; until then it is not 0.
             gate => gate.in_flight().max(1),
         };
         let [critical, high, low] = Priority::ALL.map(waited_for);
-        let late = self.inner.gate_at(Inner::LATE);
-        let late = if late.is_closed() && !late.is_drained() { late.in_flight().max(1) } else { late.in_flight() };
-        InFlight { critical: critical + late + self.inner.kickers.running(), high, low }
+        let late = inner.gate_at(Inner::LATE);
+        let mut critical = critical + late.in_flight() + inner.kickers.running();
+        let refusing = inner.gate(Priority::Critical).is_closed();
+        let (connected, idle) = inner.connections.any();
+        let lingering = refusing && idle && self.now < self.sequence.lingers_until();
+        if refusing && critical == 0 && !lingering {
+            late.close();
+            if !late.is_drained() {
+                critical = late.in_flight().max(1);
+            }
+        }
+        Observed { in_flight: InFlight { critical, high, low }, connected, lingering, forced: None }
     }
 
     fn reach(&mut self, milestone: Milestone) {
@@ -166,7 +169,9 @@ impl<'a> Drive<'a> {
                 if !self.high_late {
                     self.note_stragglers(Priority::High);
                 }
-                self.cut();
+                let named = self.cut();
+                // Each has a pass, which was counted as one without a label.
+                self.unlabelled.critical = self.unlabelled.critical.saturating_sub(named);
             }
             Milestone::Closing => {
                 self.closed_at = self.now;
@@ -196,13 +201,13 @@ impl<'a> Drive<'a> {
         self.stragglers.extend(labelled);
     }
 
-    /// Cuts what connections are left, and names those at work.
-    fn cut(&mut self) {
+    /// Cuts what connections are left, and names those at work. How many are new among them.
+    fn cut(&mut self) -> usize {
         let mut late = self.inner.connections.cut(self.now);
         late.retain(|late| self.stragglers.iter().all(|known| known.holder != Holder::Connection(late.id)));
-        // Each has a pass, which was counted as one without a label.
-        self.unlabelled.critical = self.unlabelled.critical.saturating_sub(late.len());
+        let named = late.len();
         self.stragglers.extend(late.into_iter().map(Straggler::from));
+        named
     }
 
     fn start(&mut self, stage: usize, deadline: Duration) {

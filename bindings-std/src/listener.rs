@@ -11,10 +11,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use winddown_core::Milestone;
 
+use crate::connection::LatePass;
 use crate::label::Registered;
 use crate::socket::Listener;
 use crate::sync::Arc;
-use crate::{Connection, OwnedPass, Shutdown, Token};
+use crate::{Connection, Shutdown, Token};
 
 /// A bound listener that winds down without resetting anyone.
 ///
@@ -44,7 +45,7 @@ use crate::{Connection, OwnedPass, Shutdown, Token};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Acceptor<L: Listener> {
-    // Closed before the pass is given back.
+    // The first field, closed before the pass, the last, is given back.
     listener: L,
     shutdown: Shutdown,
     refusing: Token,
@@ -56,7 +57,7 @@ pub struct Acceptor<L: Listener> {
     location: &'static Location<'static>,
     _registered: Registered,
     /// `None`: made when it was too late.
-    pass: Option<OwnedPass>,
+    _pass: Option<LatePass>,
 }
 
 impl<L: Listener> Acceptor<L> {
@@ -88,7 +89,7 @@ impl<L: Listener> Acceptor<L> {
             handshake: Duration::from_millis(1),
             location,
             _registered: registered,
-            pass: inner.enter_late().ok(),
+            _pass: LatePass::enter(inner).ok(),
         })
     }
 
@@ -114,15 +115,7 @@ impl<L: Listener> Acceptor<L> {
     /// Where descriptors or memory run out it waits until one of its own connections closes, or 100 ms (A8). An error is
     /// one that accepting again would not mend; it is the last item.
     pub fn incoming(self) -> Incoming<L> {
-        Incoming { acceptor: Some(self), dry_at: None }
-    }
-}
-
-impl<L: Listener> Drop for Acceptor<L> {
-    fn drop(&mut self) {
-        // The gate of this pass may be open, and then does not ring.
-        self.pass = None;
-        self.shutdown.inner().trigger.driver.notify();
+        Incoming { acceptor: Some(self), dry_at: None, starving: None }
     }
 }
 
@@ -139,6 +132,8 @@ pub struct Incoming<L: Listener> {
     acceptor: Option<Acceptor<L>>,
     /// The door is shut; when this time has come, whoever is coming has come.
     dry_at: Option<Instant>,
+    /// There was no descriptor; what to wait with, if there is none still.
+    starving: Option<u32>,
 }
 
 /// What to do about an error of `accept(2)`.
@@ -147,7 +142,7 @@ enum Trouble {
     Nobody,
     /// This one is gone; the next may be there.
     Next,
-    /// There are no descriptors or no memory.
+    /// There are no descriptors or no memory, or something else that passes.
     Starving,
     /// The listener itself is out of order, or shut down.
     Over,
@@ -157,20 +152,10 @@ impl Trouble {
     fn of(error: &io::Error) -> Self {
         match Errno::from_io_error(error) {
             Some(Errno::AGAIN) => Self::Nobody,
-            // accept(2): network errors of the new connection are to be treated like EAGAIN by retrying.
-            Some(
-                Errno::INTR
-                | Errno::CONNABORTED
-                | Errno::PROTO
-                | Errno::NETDOWN
-                | Errno::NOPROTOOPT
-                | Errno::HOSTDOWN
-                | Errno::HOSTUNREACH
-                | Errno::NETUNREACH
-                | Errno::PERM,
-            ) => Self::Next,
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => Self::Starving,
-            _ => Self::Over,
+            Some(Errno::INTR | Errno::CONNABORTED) => Self::Next,
+            Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT) => Self::Over,
+            // EMFILE and its kin (A8), and whatever else there is that may pass: errors of the network, of a policy.
+            _ => Self::Starving,
         }
     }
 }
@@ -184,10 +169,12 @@ impl<L: Listener> Iterator for Incoming<L> {
             if self.dry_at.is_none() && acceptor.refusing.should_stop() {
                 let shut = !acceptor.shared && acceptor.listener.shut_the_door();
                 let wait = if shut { acceptor.handshake } else { Duration::ZERO };
-                self.dry_at = Some(Instant::now() + wait);
+                // Not longer than a minute, whatever was set: an end that is no time.
+                self.dry_at = Instant::now().checked_add(wait.min(Duration::from_secs(60)));
             }
             match acceptor.listener.accept_one() {
                 Ok(stream) => {
+                    self.starving = None;
                     let connection = Connection::from(stream, &acceptor.shutdown, acceptor.location);
                     return Some(Ok(connection));
                 }
@@ -198,7 +185,11 @@ impl<L: Listener> Iterator for Incoming<L> {
                         Some(_) => self.acceptor = None,
                     },
                     Trouble::Next => {}
-                    Trouble::Starving => acceptor.starve(),
+                    Trouble::Starving => match self.starving.take() {
+                        // Once more, now that whoever closes says so: one may have closed just before.
+                        None => self.starving = Some(acceptor.shutdown.inner().connections.starve()),
+                        Some(key) => acceptor.wait_for_a_descriptor(key),
+                    },
                     Trouble::Over => {
                         let shut = self.dry_at.is_some();
                         self.acceptor = None;
@@ -233,11 +224,8 @@ impl<L: Listener> Acceptor<L> {
     }
 
     /// A8. The one timer of this module, for descriptors that others free.
-    fn starve(&self) {
+    fn wait_for_a_descriptor(&self, key: u32) {
         const AT_MOST: Duration = Duration::from_millis(100);
-        let inner = self.shutdown.inner();
-        let key = inner.connections.freed.key();
-        inner.connections.starve();
-        inner.connections.freed.wait(key, Some(AT_MOST));
+        self.shutdown.inner().connections.freed.wait(key, Some(AT_MOST));
     }
 }

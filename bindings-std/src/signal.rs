@@ -122,8 +122,6 @@ mod unix {
         pub(crate) fn new(signal: c_int, inner: &Arc<Inner>) -> Result<Self, SignalError> {
             let claim = Claim::new(signal)?;
             let failed = |source| SignalError::Os { signal, source };
-            // A signal that comes while the handler is half in place would be lost: held back, it comes after.
-            let _held = Held::new(signal).map_err(failed)?;
             if !claim.0.settled.load(Ordering::Acquire) {
                 settle(signal).map_err(failed)?;
                 claim.0.settled.store(true, Ordering::Release);
@@ -144,15 +142,28 @@ mod unix {
         }
     }
 
-    /// Once a process: puts in place what a signal that nobody hears any more does, if that was the default action.
-    /// signal-hook's handler stays installed for good and would swallow it (G6). An earlier handler is chained to by
-    /// signal-hook, and an ignored signal stays ignored.
+    /// Once a process: puts in place what a signal that nobody hears does, if that was the default action. An ignored
+    /// signal stays ignored.
+    ///
+    /// signal-hook chains to the handler that it finds, at every moment from its own installation on, and for good. With
+    /// the default action it finds none: then a signal is swallowed that comes while it sets itself up, and every one
+    /// after its last action is removed (G6).
     fn settle(signal: c_int) -> io::Result<()> {
-        if !has_default_action(signal)? {
+        extern "C" fn chained(signal: c_int) {
+            unheard(signal);
+        }
+        let mut action = disposition(signal)?;
+        if action.sa_sigaction != libc::SIG_DFL {
             return Ok(());
         }
-        // SAFETY: the action is async-signal-safe, as `unheard` says.
-        unsafe { low_level::register(signal, move || unheard(signal)) }.map(drop)
+        action.sa_sigaction = chained as extern "C" fn(c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: `action` is the whole of what the system has told, with a handler of the kind that goes with its flags;
+        // what that does is async-signal-safe, as `unheard` says. A null old action is allowed.
+        match unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     /// Does what the signal does where no handler is installed, unless a shutdown hears it. Async-signal-safe: it loads
@@ -182,42 +193,14 @@ mod unix {
         let _ = low_level::raise(signal.into());
     }
 
-    fn has_default_action(signal: c_int) -> io::Result<bool> {
+    fn disposition(signal: c_int) -> io::Result<libc::sigaction> {
         let mut action = MaybeUninit::<libc::sigaction>::uninit();
         // SAFETY: a null new action only asks; `action` is valid for the write.
         if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the call succeeded, so it has written the whole of it.
-        let action = unsafe { action.assume_init() };
-        Ok(action.sa_sigaction == libc::SIG_DFL)
-    }
-
-    /// A signal held back from the calling thread, until dropped.
-    struct Held(libc::sigset_t);
-
-    impl Held {
-        fn new(signal: c_int) -> io::Result<Self> {
-            let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-            let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-            // SAFETY: both pointers are valid for the writes; sigemptyset makes `set` a set before sigaddset and
-            // pthread_sigmask use it, and `before` is written by pthread_sigmask where it returns 0.
-            unsafe {
-                libc::sigemptyset(set.as_mut_ptr());
-                libc::sigaddset(set.as_mut_ptr(), signal);
-                match libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) {
-                    0 => Ok(Self(before.assume_init())),
-                    error => Err(io::Error::from_raw_os_error(error)),
-                }
-            }
-        }
-    }
-
-    impl Drop for Held {
-        fn drop(&mut self) {
-            // SAFETY: the set was written by pthread_sigmask; a null old set is allowed. It cannot fail with these.
-            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
-        }
+        Ok(unsafe { action.assume_init() })
     }
 
     /// What hearing a signal does, and nothing else (P8).

@@ -4,7 +4,7 @@
 
 #[cfg(any(unix, windows))]
 pub(crate) use std::sync::Weak;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, mpsc};
 pub(crate) use std::thread;
 

@@ -174,8 +174,8 @@ impl<N: Notify> Gate<N> {
     /// may be in it; for "is it over?" ask [`is_drained`](Self::is_drained).
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        // Relaxed: a figure for people; no decision hangs on it.
-        let word = self.word.load(Ordering::Relaxed);
+        // Acquire pairs with the release in `leave`: what those who are not in the figure any more did has happened.
+        let word = self.word.load(Ordering::Acquire);
         if word & DRAINED == 0 { word & COUNT } else { 0 }
     }
 }

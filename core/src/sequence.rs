@@ -12,6 +12,8 @@ pub struct Observed {
     /// How many passes of each class are alive. What counts is read only after [`Milestone::Refusing`]; a gate that is
     /// [drained](crate::Gate::is_drained) counts as 0.
     pub in_flight: InFlight,
+    /// Whether there are connections at all: when the linger is over, the idle ones among them are to be ended.
+    pub connected: bool,
     /// Whether connections are idle that may bring one more request. Waited for no longer than
     /// [`Sequence::lingers_until`].
     pub lingering: bool,
@@ -218,7 +220,8 @@ impl Sequence {
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
             return self.enter(Part::LastCall { until }, Milestone::LastCall);
         }
-        if lingering && !self.lingered && self.now >= self.linger_until {
+        let connected = observed.connected || lingering;
+        if connected && !self.lingered && self.now >= self.linger_until {
             self.lingered = true;
             return Step::EndIdle;
         }
@@ -227,8 +230,12 @@ impl Sequence {
             self.at_least(Outcome::DrainTimedOut);
             return Step::Reach(Milestone::HighLate);
         }
-        let linger = if self.lingered { self.lingers_until() } else { self.linger_until };
-        let waits = [(true, self.drain_until), (high_counts, self.high_until), (lingering, linger)];
+        let waits = [
+            (true, self.drain_until),
+            (high_counts, self.high_until),
+            (connected && !self.lingered, self.linger_until),
+            (lingering, self.lingers_until()),
+        ];
         let next = waits.into_iter().filter_map(|(counts, until)| counts.then_some(until)).min();
         Step::Wait(next)
     }
