@@ -19,7 +19,8 @@ fn main() -> Result<Exit, Box<dyn Error + Send + Sync>> {
     // A pass for the loop, and a part of it for each request: whoever is in the server's queue was admitted with the loop.
     let pass = shutdown.enter_owned()?;
     thread::spawn(move || {
-        let serve = |request| {
+        let serve = |request: Request| {
+            println!("{} {}", request.method(), request.url());
             let part = pass.split();
             thread::spawn(move || {
                 answer(request);

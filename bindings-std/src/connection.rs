@@ -157,7 +157,7 @@ impl<S: Stream> Connection<S> {
     /// To be called when it has become idle. `SeqCst` with `Connections::end_idle`: either that finds it idle, or this
     /// finds the linger over.
     fn end_if_over(&self) {
-        if self.entry.shutdown.inner().connections.lingered.load(Ordering::SeqCst) {
+        if self.entry.shutdown.inner().connections.has_lingered() {
             let _ = self.line.stream.half_close(Half::Read);
         }
     }
@@ -314,6 +314,10 @@ impl Connections {
 
     pub(crate) fn is_at_work(&self, id: u64) -> bool {
         self.table.lock().open.get(&id).is_some_and(|line| line.state() != IDLE)
+    }
+
+    pub(crate) fn has_lingered(&self) -> bool {
+        self.lingered.load(Ordering::SeqCst)
     }
 
     /// The linger is over. `SeqCst` with `Connection::idle`.

@@ -24,8 +24,9 @@ use crate::{Connection, Shutdown, Token};
 ///
 /// - TCP on Linux: behind a filter that drops new SYNs (A5). Newcomers hear nothing, and their retry finds the port closed.
 /// - Unix sockets on Linux: `shutdown(SHUT_RD)`, which refuses newcomers and keeps the queue (A7).
-/// - Elsewhere, and where others hold the listener too ([`shared`](Self::shared)): accept until there is nobody, then close.
-///   Whoever slips in between the two is reset; there is no better way.
+/// - Elsewhere, and where others hold the listener too ([`shared`](Self::shared)): accept until there is nobody, at most for
+///   the [linger](winddown_core::Budget::linger), then close. Whoever slips in between the two is reset; there is no better
+///   way.
 ///
 /// It holds a pass until its queue is dry, so that those in it are waited for.
 ///
@@ -165,6 +166,10 @@ impl<L: Listener> Iterator for Incoming<L> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            // Where the door cannot be shut the queue may be kept full for ever.
+            if self.acceptor.as_ref()?.is_over() {
+                self.acceptor = None;
+            }
             let acceptor = self.acceptor.as_ref()?;
             if self.dry_at.is_none() && acceptor.refusing.should_stop() {
                 let shut = !acceptor.shared && acceptor.listener.shut_the_door();
@@ -198,16 +203,17 @@ impl<L: Listener> Iterator for Incoming<L> {
                     }
                 },
             }
-            // Whoever holds the listener too may keep the queue full for ever.
-            let over = |acceptor: &Acceptor<L>| acceptor.shutdown.inner().waiters.has_reached(Milestone::LastCall);
-            if self.acceptor.as_ref().is_some_and(over) {
-                self.acceptor = None;
-            }
         }
     }
 }
 
 impl<L: Listener> Acceptor<L> {
+    /// Whether whoever comes now comes too late: the linger is over, or the whole drain.
+    fn is_over(&self) -> bool {
+        let inner = self.shutdown.inner();
+        inner.connections.has_lingered() || inner.waiters.has_reached(Milestone::LastCall)
+    }
+
     /// Until somebody comes, the bell rings, or the time has come. Errors are reasons to look again: `poll` fails only
     /// for a signal or want of memory.
     fn sleep(&self, until: Option<Instant>) {

@@ -212,6 +212,12 @@ impl Sequence {
         let high_counts = high > 0 && !self.high_late;
         let overdue = forced || self.now >= self.drain_until;
         let lingering = observed.lingering && !overdue && self.now < self.lingers_until();
+        let connected = observed.connected || lingering;
+        // First of all: who is idle hears of the end before it comes.
+        if connected && !self.lingered && self.now >= self.linger_until {
+            self.lingered = true;
+            return Step::EndIdle;
+        }
         if critical == 0 && high == 0 && !lingering {
             return self.enter(Part::Closing, Milestone::Closing);
         }
@@ -219,11 +225,6 @@ impl Sequence {
             self.at_least(Outcome::DrainTimedOut);
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
             return self.enter(Part::LastCall { until }, Milestone::LastCall);
-        }
-        let connected = observed.connected || lingering;
-        if connected && !self.lingered && self.now >= self.linger_until {
-            self.lingered = true;
-            return Step::EndIdle;
         }
         if high_counts && self.now >= self.high_until {
             self.high_late = true;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -168,4 +169,24 @@ impl End {
         assert!(self.output.contains(part), "expected {part:?} in:\n{}", self.output);
         self
     }
+}
+
+/// Builds an example of winddown's, as `cargo run --example NAME` does, and says where it is. A program of the same build
+/// says where that may be.
+///
+/// # Panics
+///
+/// When it does not build.
+#[must_use]
+pub fn example(beside: &str, name: &str) -> String {
+    // target/PROFILE/PROGRAM, target/PROFILE/examples/NAME.
+    let folder = Path::new(beside).parent().expect("a program is in a folder");
+    let profile = folder.file_name().and_then(|name| name.to_str()).expect("the profile's").replace("debug", "dev");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "winddown", "--example", name, "--profile", &profile])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.expect("cargo runs").success());
+    folder.join("examples").join(name).into_os_string().into_string().expect("text")
 }

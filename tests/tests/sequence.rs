@@ -133,6 +133,17 @@ fn idle_connections_are_waited_for_twice_the_linger_and_no_longer() {
     assert_eq!(outcome(&driven.completing_at(ms(2_100))), Outcome::Clean, "the last one has gone");
 }
 
+/// With no linger, or with the clock far on: told all the same before the end.
+#[test]
+fn idle_connections_are_ended_before_all_is() {
+    for (budget, now) in [(budget().linger(Duration::ZERO), secs(2)), (budget(), secs(36_000))] {
+        let mut driven = Driven::begun(budget, &[], Duration::ZERO, TERM);
+        (driven.observed.connected, driven.observed.lingering) = (true, true);
+        let steps = driven.at(now);
+        assert_eq!(steps[..4], [Reach(Triggered), Reach(Refusing), Step::EndIdle, Reach(Closing)]);
+    }
+}
+
 #[test]
 fn a_connection_that_becomes_idle_late_is_ended_at_once() {
     let mut driven = begun();
