@@ -32,7 +32,9 @@ const UPGRADED: u32 = 1 << 16;
 ///
 /// At the last call (the drain's deadline) what is left is cut with `shutdown(2)` and named in the report. The stream is
 /// shared with the register, not duplicated, so a connection costs one descriptor, and none is cut that has been
-/// closed and used for something else. A request whose beginning arrives at the very end of the linger may be cut in its body.
+/// closed and used for something else.
+///
+/// A request whose beginning arrives at the very end of the linger may be cut in its body.
 ///
 /// ```no_run
 /// use std::io::{Read, Write};
@@ -259,6 +261,7 @@ pub(crate) struct Late {
 
 impl<S: Stream> Open for Line<S> {
     fn state(&self) -> u32 {
+        // Pairs with the additions in `guard` and the subtractions in `Busy::drop`.
         self.state.load(Ordering::SeqCst)
     }
 

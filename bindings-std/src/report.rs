@@ -3,9 +3,10 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats};
+
 use crate::connection::Late;
 use crate::sync::thread;
-use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats};
 
 /// How a wind-down went. Prints as a timeline.
 #[derive(Clone, Debug)]
@@ -75,8 +76,8 @@ pub struct StageReport {
     pub problems: Vec<String>,
 }
 
-/// A connection at work, or the holder of a labelled pass, that was still there when its time was over: for class High at its cap, for class
-/// Critical at the drain's deadline, for class Low at the end.
+/// A connection at work, or the holder of a labelled pass, that was still there when its time was over: for class High at
+/// its cap, for class Critical at the drain's deadline, for class Low at the end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Straggler {

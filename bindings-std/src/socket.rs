@@ -160,7 +160,8 @@ impl Listener for UnixListener {
 ///
 /// To close a socket with unread bytes in its buffer turns the close into a reset, which can overtake the answer (A6).
 /// So this says that nothing more comes, and reads what the peer still sends until it closes, too, at most for `at_most`
-/// and at most a mebibyte. Stay [busy](crate::Connection::busy) meanwhile: an idle connection is ended with the linger. Then drop the stream, which has a read timeout now. For streams that block.
+/// and at most a mebibyte. Stay [busy](crate::Connection::busy) meanwhile: an idle connection is ended with the linger.
+/// Then drop the stream. It has to be one that blocks, and has a read timeout of its own afterwards.
 ///
 /// # Errors
 ///

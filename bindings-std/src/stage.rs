@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::hook::{Hook, HookResult};
 use winddown_core::{Budget, Plan, PlanError};
 
 use crate::BuildError;
+use crate::hook::{Hook, HookResult};
 
 /// One step of closing: a name, a place in the order, a share of the budget, and hooks.
 ///

@@ -59,8 +59,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// Too many stages, an `after` that does not exist, a limit of nothing, a ring of stages, or a budget with too little time for lame duck,
-    /// forced close, the longest chain of stages and the flush. Each names its culprit.
+    /// Too many stages, an `after` that does not exist, a limit of nothing, a ring of stages, or a budget with too little
+    /// time for lame duck, forced close, the longest chain of stages and the flush. Each names its culprit.
     pub fn new(budget: Budget, stages: &[Stage]) -> Result<Self, PlanError> {
         let count = stages.len();
         if count > MAX_STAGES {
