@@ -4,7 +4,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Plan, Priority, Repeats, Sequence, Step};
+use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Repeats, Sequence, Step};
 
 use crate::Report;
 use crate::hook::{Ended, Trouble};
@@ -44,7 +44,6 @@ struct Drive<'a> {
     inner: &'a Arc<Inner>,
     sequence: Sequence,
     observers: Observers,
-    plan: &'a Plan,
     began: Duration,
     now: Duration,
     repeats: Repeats,
@@ -60,13 +59,11 @@ struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     fn new(inner: &'a Arc<Inner>, observers: Observers) -> Self {
-        let plan = &inner.plan;
         let began = inner.trigger.asked_at();
         Self {
             inner,
-            sequence: Sequence::new(*plan),
+            sequence: Sequence::new(inner.plan),
             observers,
-            plan,
             began,
             now: began,
             repeats: inner.trigger.lifecycle.load().repeats(),
@@ -85,7 +82,7 @@ impl<'a> Drive<'a> {
         let inner = self.inner;
         let reason = inner.trigger.lifecycle.load().reason().expect("the phase is not Running");
         if let Some(watchdog) = inner.watchdog() {
-            watchdog.set(self.began.saturating_add(self.plan.budget().total()));
+            watchdog.set(self.began.saturating_add(self.inner.plan.budget().total()));
         }
         self.sequence.begin(self.began, reason);
         self.tell(Event::Triggered { reason }, None);
@@ -277,7 +274,7 @@ impl<'a> Drive<'a> {
         self.tell(Event::Finished { outcome: report.outcome }, None);
         let told = Arc::new(report.clone());
         self.observers.finish(&told);
-        let budget = self.plan.budget();
+        let budget = self.inner.plan.budget();
         let end = self.now.saturating_add(budget.flush).min(self.began.saturating_add(budget.total()));
         loop {
             let key = inner.trigger.driver.key();
@@ -312,7 +309,7 @@ impl<'a> Drive<'a> {
             message: inner.message.lock().take().map(Into::into),
             outcome,
             repeats: self.repeats,
-            budget: *self.plan.budget(),
+            budget: *self.inner.plan.budget(),
             took: since(self.now),
             lame_duck: since(self.refused_at),
             draining: self.closed_at.saturating_sub(self.refused_at),

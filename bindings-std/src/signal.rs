@@ -78,13 +78,10 @@ mod unix {
         claimed: AtomicBool,
         /// A shutdown hears it: no default action.
         armed: AtomicBool,
-        /// The stand-in for the default action is in place, where there has to be one.
-        settled: AtomicBool,
     }
 
-    static SLOTS: [Slot; SIGNALS] = [const {
-        Slot { claimed: AtomicBool::new(false), armed: AtomicBool::new(false), settled: AtomicBool::new(false) }
-    }; SIGNALS];
+    static SLOTS: [Slot; SIGNALS] =
+        [const { Slot { claimed: AtomicBool::new(false), armed: AtomicBool::new(false) } }; SIGNALS];
 
     /// The right to a signal, given back when dropped.
     pub(crate) struct Claim(&'static Slot);
@@ -122,10 +119,7 @@ mod unix {
         pub(crate) fn new(signal: c_int, inner: &Arc<Inner>) -> Result<Self, SignalError> {
             let claim = Claim::new(signal)?;
             let failed = |source| SignalError::Os { signal, source };
-            if !claim.0.settled.load(Ordering::Acquire) {
-                settle(signal).map_err(failed)?;
-                claim.0.settled.store(true, Ordering::Release);
-            }
+            settle(signal).map_err(failed)?;
             let ear = Ear::new(signal, inner).map_err(failed)?;
             // Last: one that comes before, on another thread, has its default action, as it would have had. Release, here
             // and in `drop`, pairs with the acquire in `unheard`; it orders nothing else, a handler sees one or the other.
@@ -142,8 +136,8 @@ mod unix {
         }
     }
 
-    /// Once a process: puts in place what a signal that nobody hears does, if that was the default action. An ignored
-    /// signal stays ignored.
+    /// Puts in place what a signal that nobody hears does, if that is the default action. An ignored signal stays ignored;
+    /// the second time there is a handler, this one, and nothing to do.
     ///
     /// signal-hook chains to the handler that it finds, at every moment from its own installation on, and for good. With
     /// the default action it finds none: then a signal is swallowed that comes while it sets itself up, and every one

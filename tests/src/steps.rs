@@ -49,15 +49,7 @@ impl Driven {
     ///
     /// When the steps do not come to an end.
     pub fn at(&mut self, now: Duration) -> Vec<Step> {
-        let mut steps = Vec::new();
-        loop {
-            assert!(steps.len() < 200, "no end to it: {steps:?}");
-            let step = self.sequence.poll(now, self.observed);
-            steps.push(step);
-            if matches!(step, Step::Wait(_) | Step::Finish(_)) {
-                return steps;
-            }
-        }
+        self.steps(now, |_, _| ())
     }
 
     /// As [`at`](Self::at), with every stage that starts completing at once.
@@ -66,13 +58,17 @@ impl Driven {
     ///
     /// As [`at`](Self::at).
     pub fn completing_at(&mut self, now: Duration) -> Vec<Step> {
+        self.steps(now, |sequence, stage| assert!(sequence.ended(stage, Fate::Completed)))
+    }
+
+    fn steps(&mut self, now: Duration, started: fn(&mut Sequence, usize)) -> Vec<Step> {
         let mut steps = Vec::new();
         loop {
             assert!(steps.len() < 200, "no end to it: {steps:?}");
             let step = self.sequence.poll(now, self.observed);
             steps.push(step);
             match step {
-                Step::Start { stage, .. } => assert!(self.sequence.ended(stage, Fate::Completed)),
+                Step::Start { stage, .. } => started(&mut self.sequence, stage),
                 Step::Wait(_) | Step::Finish(_) => return steps,
                 _ => {}
             }
