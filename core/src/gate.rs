@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Deref;
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_unless_loom};
 use crate::{Notify, Refused};
 
 /// A door with a count: it admits until it is closed, and says when the last one has left.
@@ -54,10 +54,12 @@ const DRAINED: usize = 1 << (usize::BITS - 2);
 const COUNT: usize = DRAINED - 1;
 
 impl Gate {
-    /// An open gate that tells nobody when it is drained; see [`is_drained`](Self::is_drained).
-    #[must_use]
-    pub const fn new() -> Self {
-        Self::with_notify(())
+    const_unless_loom! {
+        /// An open gate that tells nobody when it is drained; see [`is_drained`](Self::is_drained).
+        #[must_use]
+        pub fn new() -> Self {
+            Self::with_notify(())
+        }
     }
 }
 
@@ -66,10 +68,12 @@ impl<N: Notify> Gate<N> {
     /// out (2^61 - 1 on 64-bit targets, 2^29 - 1 on 32-bit ones).
     pub const MAX: usize = COUNT / 2;
 
-    /// An open gate that notifies `bell` when it is drained.
-    #[must_use]
-    pub const fn with_notify(bell: N) -> Self {
-        Self { word: AtomicUsize::new(0), bell }
+    const_unless_loom! {
+        /// An open gate that notifies `bell` when it is drained.
+        #[must_use]
+        pub fn with_notify(bell: N) -> Self {
+            Self { word: AtomicUsize::new(0), bell }
+        }
     }
 
     /// Asks to be let in: a pass that is counted until it is dropped.
