@@ -8,10 +8,12 @@
 pub(crate) use std::sync::Weak;
 pub(crate) use std::sync::{Arc, atomic::Ordering};
 
+// `Arc` is the standard library's in all builds, and what it orders is not seen by a model checker. Where something
+// depends on that, it is a `CountedArc`: what was done before any drop is seen by the last.
 #[cfg(not(any(winddown_loom, winddown_shuttle)))]
 mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-    pub(crate) use std::sync::{OnceLock, mpsc};
+    pub(crate) use std::sync::{Arc as CountedArc, OnceLock, mpsc};
     pub(crate) use std::thread;
 
     pub(crate) use parking_lot::{Condvar, Mutex};

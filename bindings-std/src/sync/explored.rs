@@ -1,7 +1,6 @@
 //! Threads, locks and atomics whose interleavings are explored, in the shapes that this crate uses.
 //!
-//! Nothing here ever times out: where time is explored, it is a [`ManualClock`](crate::testing::ManualClock)'s. `Arc` is
-//! the standard library's in all builds: its own counting is not what is to be proven.
+//! Nothing here ever times out: where time is explored, it is a [`ManualClock`](crate::testing::ManualClock)'s.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,6 +11,7 @@ use loom as explorer;
 #[cfg(winddown_shuttle)]
 use shuttle as explorer;
 
+pub(crate) use explorer::sync::Arc as CountedArc;
 pub(crate) use explorer::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 pub(crate) use explorer::sync::mpsc;
 pub(crate) use explorer::thread;
