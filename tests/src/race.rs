@@ -10,8 +10,6 @@ mod program;
 mod schedule;
 mod whole;
 
-use std::sync::Arc;
-
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 /// Threads as the library has them in this build.
@@ -31,8 +29,8 @@ enum Race {
 }
 
 impl Race {
-    fn run(self: Arc<Self>) {
-        match &*self {
+    fn run(&self) {
+        match self {
             Self::Core(program) => core::run(program),
             Self::Whole(program) => whole::run(program),
         }
@@ -50,7 +48,7 @@ impl Race {
 /// When a promise is broken. Under a scheduler also when nobody can go on, after printing the schedule.
 pub fn run(bytes: &[u8]) -> Result<()> {
     let mut bytes = Unstructured::new(bytes);
-    let race = Arc::new(Race::arbitrary(&mut bytes)?);
+    let race = Race::arbitrary(&mut bytes)?;
     #[cfg(winddown_shuttle)]
     schedule::run(race, bytes.take_rest());
     #[cfg(not(winddown_shuttle))]
