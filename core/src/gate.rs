@@ -150,8 +150,8 @@ impl<N: Notify> Gate<N> {
     ///
     /// An empty gate is drained by this very call, and the bell rung before it returns.
     pub fn close(&self) -> bool {
-        // Release pairs with the acquires in `admit` and `count_one`; acquire with the release in `leave`, for the case
-        // that the gate is empty.
+        // Release pairs with the acquires in `admit`, `count_one` and `is_closed`; acquire with the release of the call
+        // that had closed it before.
         let before = self.word.fetch_or(REFUSED, Ordering::AcqRel);
         if before == 0 {
             self.try_drained();

@@ -15,25 +15,30 @@ pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 /// value that `next` declined.
 ///
 /// Lock-free: a round is lost only to another caller's success. Success is `AcqRel`, so that whoever loads the new
-/// value with Acquire sees what this caller did before, and this caller sees what its predecessors did.
-#[cfg(not(winddown_loom))]
-pub(crate) fn update(word: &AtomicU32, next: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
-    word.fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
-}
-
-/// The same loop with another first look. loom never moves a thread's plain load behind its own later swap
-/// (tokio-rs/loom 166), and so would not see what a swap with too weak an order lets pass; a read-modify-write that
-/// changes nothing and orders nothing leaves all of the order to the swap.
-#[cfg(winddown_loom)]
+/// value with Acquire sees what this caller did before, and this caller sees what its predecessors did. To be declined
+/// orders nothing.
 pub(crate) fn update(word: &AtomicU32, mut next: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
-    let mut current = word.fetch_or(0, Ordering::Relaxed);
+    let mut current = first_look(word);
     while let Some(new) = next(current) {
-        match word.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
+        match word.compare_exchange_weak(current, new, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(before) => return Ok(before),
             Err(now) => current = now,
         }
     }
     Err(current)
+}
+
+/// Relaxed: whatever is made of it is stored only if it is still so.
+#[cfg(not(winddown_loom))]
+fn first_look(word: &AtomicU32) -> u32 {
+    word.load(Ordering::Relaxed)
+}
+
+/// loom never moves a thread's plain load behind its own later swap (tokio-rs/loom 166), and so would not see what a
+/// swap with too weak an order lets pass. A read-modify-write that changes and orders nothing leaves that to the swap.
+#[cfg(winddown_loom)]
+fn first_look(word: &AtomicU32) -> u32 {
+    word.fetch_or(0, Ordering::Relaxed)
 }
 
 /// Makes a function `const`, but for loom, whose atomics begin their lives at run time.

@@ -12,6 +12,10 @@ use loom::model::Builder;
 ///
 /// Returns only when there is nothing left to explore: loom's own limits, which end an exploration early and call that a
 /// success, are switched off. An exploration of one execution explores nothing, and is a failure.
+///
+/// loom begins with the execution in which each thread runs as long as it can, the one that was begun first before the
+/// others, and it never moves a plain load behind a write that came later in that one. So in a model those who write are
+/// begun before those who only look.
 pub(crate) fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let more: usize = match env::var("WINDDOWN_PREEMPTIONS") {
         Ok(more) => more.parse().expect("WINDDOWN_PREEMPTIONS is a number"),

@@ -21,8 +21,10 @@ struct Ledger {
     admitted: [AtomicUsize; 3],
     /// The last of the pieces of work that each one has done under its passes.
     work: [Witness; 3],
-    /// The closer was here.
+    /// A closer was here.
     closing: Witness,
+    /// The second closer's.
+    other_closing: Witness,
 }
 
 impl Ledger {
@@ -50,6 +52,7 @@ impl House {
             admitted: Default::default(),
             work: std::array::from_fn(|_| Witness::new()),
             closing: Witness::new(),
+            other_closing: Witness::new(),
         });
         Arc::new(Self { gate: Gate::with_notify(Bell(ledger.clone())), ledger })
     }
@@ -197,17 +200,54 @@ fn a_split_against_the_close() {
     });
 }
 
-/// One of two closers did it, and the gate is drained once.
+/// One of two closers did it, the other sees what that one had done before, and the gate is drained once.
 #[test]
-fn two_closers_and_an_entrant() {
-    explore(Some(3), || {
+fn two_closers_and_a_pass() {
+    explore(None, || {
         let house = House::new();
-        let entrant = house.entrant(0, 1);
+        let pass = Gate::enter_owned(OfHouse(house.clone())).unwrap();
+        let worker = {
+            let house = house.clone();
+            thread::spawn(move || {
+                house.work(0);
+                drop(pass);
+            })
+        };
         let theirs = house.clone();
-        let closer = thread::spawn(move || theirs.close());
-        let did_it = [house.close(), closer.join().unwrap()];
-        assert_ne!(did_it[0], did_it[1], "one of them closed it");
-        join([entrant]);
+        let closer = thread::spawn(move || {
+            theirs.ledger.other_closing.note(1);
+            let did_it = theirs.gate.close();
+            assert!(did_it || theirs.ledger.closing.seen() == 1, "closed by another, and cannot see why");
+            did_it
+        });
+        house.ledger.closing.note(1);
+        let did_it = house.gate.close();
+        assert!(did_it || house.ledger.other_closing.seen() == 1, "closed by another, and cannot see why");
+        assert_ne!(did_it, closer.join().unwrap(), "one of them closed it");
+        join([worker]);
+        house.is_over();
+    });
+}
+
+/// Who is not in the figure any more has done what they did.
+#[test]
+fn a_count_of_nobody_inside() {
+    explore(None, || {
+        let house = House::new();
+        let pass = Gate::enter_owned(OfHouse(house.clone())).unwrap();
+        let theirs = house.clone();
+        let worker = thread::spawn(move || {
+            theirs.work(0);
+            drop(pass);
+        });
+        let theirs = house.clone();
+        let onlooker = thread::spawn(move || {
+            if theirs.gate.in_flight() == 0 {
+                theirs.ledger.all_work_is_seen();
+            }
+        });
+        join([worker, onlooker]);
+        house.close();
         house.is_over();
     });
 }

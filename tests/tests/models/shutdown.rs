@@ -134,7 +134,7 @@ fn a_force_against_the_driver() {
 /// P5, P6: time that passes while the driver lies down to sleep.
 #[test]
 fn a_deadline_against_the_driver() {
-    explore(Some(1), || {
+    explore(Some(2), || {
         let clock = ManualClock::new();
         let budget = Budget::new(30 * SECOND).drain(SECOND).force_close(Duration::ZERO).flush(Duration::ZERO);
         let shutdown = Shutdown::builder().budget(budget).manual_clock(&clock).build().unwrap();
@@ -168,21 +168,21 @@ fn a_kicker_taken_back_against_the_trigger() {
     });
 }
 
-/// P9: a kicker, and what it owns, may come back to the shutdown it was kicked by.
+/// P9: a kicker, and what it owns, may come back to the shutdown, where it is kicked and where it is taken back.
 #[test]
 fn a_kicker_that_comes_back() {
     struct Farewell(Shutdown);
     impl Drop for Farewell {
         fn drop(&mut self) {
             drop(self.0.kicker(|| ()));
-            assert!(!self.0.trigger(Reason::Failure));
+            assert!(!self.0.trigger(Reason::Failure), "it is dropped after the trigger");
         }
     }
-    explore(Some(0), || {
+    explore(Some(1), || {
         let shutdown = shutdown();
-        let farewell = Farewell(shutdown.clone());
-        let other = shutdown.kicker(|| ());
-        let kicker = shutdown.kicker(move || drop((other, farewell)));
+        let [one, two] = [(); 2].map(|()| Farewell(shutdown.clone()));
+        let other = shutdown.kicker(move || drop(one));
+        let kicker = shutdown.kicker(move || drop((other, two)));
         assert!(shutdown.trigger(Reason::Requested));
         assert_clean(&shutdown.run().report);
         drop(kicker);
@@ -192,7 +192,7 @@ fn a_kicker_that_comes_back() {
 /// P4: a channel that is asked for while its time comes.
 #[test]
 fn a_channel_against_the_trigger() {
-    explore(Some(1), || {
+    explore(Some(2), || {
         let shutdown = shutdown();
         let theirs = shutdown.clone();
         let asker = thread::spawn(move || theirs.token().receiver());
