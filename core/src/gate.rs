@@ -138,9 +138,10 @@ impl<N: Notify> Gate<N> {
     /// From closed and empty to drained, once.
     #[cold]
     fn try_drained(&self) {
-        // Acquire pairs with the release in every `leave`, so that the bell's hearer has all of their work behind it;
-        // release pairs with `is_drained`. Failure needs no order: somebody else will get here, or has been.
-        let swapped = self.word.compare_exchange(REFUSED, REFUSED | DRAINED, Ordering::AcqRel, Ordering::Relaxed);
+        // Acquire pairs with the release in every `leave`, so that the bell's hearer has all of their work behind it. No
+        // release: what is to be seen by `is_drained` was released by those `leave`s and by `close`, and this swap
+        // continues their release sequences. Failure needs no order: somebody else will get here, or has been.
+        let swapped = self.word.compare_exchange(REFUSED, REFUSED | DRAINED, Ordering::Acquire, Ordering::Relaxed);
         if swapped.is_ok() {
             self.bell.notify();
         }

@@ -3,6 +3,5 @@
 pub mod child;
 pub mod lines;
 pub mod patience;
-pub mod race;
 pub mod steps;
 pub mod sys;

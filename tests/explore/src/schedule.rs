@@ -9,7 +9,7 @@ use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, MaxSteps, Runner};
 
 use super::Race;
-use super::core::locked;
+use super::core_alone::locked;
 
 /// Runs it once. Fails, with program and schedule printed, also when nobody can go on and when there is no end.
 pub(super) fn run(race: Race, choices: &[u8]) {

@@ -11,10 +11,11 @@ use arbitrary::Arbitrary;
 use crossbeam_channel::{Receiver, TryRecvError};
 use winddown::testing::ManualClock;
 use winddown::{
-    Budget, Exit, Forced, Kicker, Member, Milestone, Outcome, OwnedPass, Phase, Priority, Reason, Shutdown, Stage, WaitGroup,
+    Budget, Exit, Forced, Kicker, Member, Milestone, Outcome, OwnedPass, Phase, Priority, Reason, Shutdown, Stage,
+    WaitGroup,
 };
 
-use super::core::locked;
+use super::core_alone::locked;
 use super::program::{Threads, Whom};
 use super::thread;
 
@@ -265,7 +266,10 @@ impl Racer {
                 self.empty_handed();
                 self.book.is_told_truly(&shutdown.run());
                 assert_eq!(shutdown.phase(), Phase::Done);
-                assert!(self.channels.iter().all(|channel| channel.try_recv() == Err(TryRecvError::Disconnected)), "P4");
+                assert!(
+                    self.channels.iter().all(|channel| channel.try_recv() == Err(TryRecvError::Disconnected)),
+                    "P4"
+                );
             }
         }
         let phase = shutdown.phase();

@@ -4,7 +4,7 @@
 //! each of its choices from the same bytes, so that whoever makes the bytes (a fuzzer, a file that is kept) makes the
 //! interleaving, and the same bytes are the same run.
 
-mod core;
+mod core_alone;
 mod program;
 #[cfg(winddown_shuttle)]
 mod schedule;
@@ -23,7 +23,7 @@ use shuttle::thread;
 #[derive(Arbitrary, Debug)]
 enum Race {
     /// Core alone: the lifecycle and the gate.
-    Core(core::Program),
+    Core(core_alone::Program),
     /// The thread binding, with its driver.
     Whole(whole::Program),
 }
@@ -31,7 +31,7 @@ enum Race {
 impl Race {
     fn run(&self) {
         match self {
-            Self::Core(program) => core::run(program),
+            Self::Core(program) => core_alone::run(program),
             Self::Whole(program) => whole::run(program),
         }
     }
