@@ -8,17 +8,21 @@ use std::fmt;
 ///
 /// It does nothing for that order itself. Where the order is broken, `ThreadSanitizer` reports a data race; without it an
 /// old value may be read, or nothing be seen at all.
-#[derive(Default)]
 pub struct Racy<T>(UnsafeCell<T>);
 
-// SAFETY: no two threads use a value at a time with one of them writing: each test says which promise sees to that, and
-// fails where it does not. Nothing of the value is lent out; it is copied in and out.
+// SAFETY: whoever made it has promised that no two threads use it at a time with one of them writing. Nothing of the value
+// is lent out; it is copied in and out.
 unsafe impl<T: Copy + Send> Sync for Racy<T> {}
 
 impl<T> Racy<T> {
     /// Holds it.
+    ///
+    /// # Safety
+    ///
+    /// Every [`set`](Self::set) happens before or after every other use of it. In a test that is what a promise of the
+    /// library sees to, by whose number it is called; a test that is to fail without that promise fails by what this forbids.
     #[must_use]
-    pub const fn new(value: T) -> Self {
+    pub const unsafe fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))
     }
 }
@@ -26,13 +30,13 @@ impl<T> Racy<T> {
 impl<T: Copy> Racy<T> {
     /// Reads it.
     pub fn get(&self) -> T {
-        // SAFETY: nobody writes it meanwhile; see above.
+        // SAFETY: nobody writes it meanwhile; see `new`.
         unsafe { *self.0.get() }
     }
 
     /// Writes it.
     pub fn set(&self, value: T) {
-        // SAFETY: nobody reads or writes it meanwhile; see above.
+        // SAFETY: nobody reads or writes it meanwhile; see `new`.
         unsafe { *self.0.get() = value };
     }
 }
@@ -47,17 +51,16 @@ impl<T> fmt::Debug for Racy<T> {
 #[derive(Debug)]
 pub struct Work<const WORKERS: usize>([Racy<u32>; WORKERS]);
 
-impl<const WORKERS: usize> Default for Work<WORKERS> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<const WORKERS: usize> Work<WORKERS> {
     /// Nothing is done yet.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Racy::new`]: a worker's steps are its own, and [`passes`](Self::passes) comes when P3 says that none is alive.
     #[must_use]
-    pub const fn new() -> Self {
-        Self([const { Racy::new(0) }; WORKERS])
+    pub const unsafe fn new() -> Self {
+        // SAFETY: the caller's.
+        Self([const { unsafe { Racy::new(0) } }; WORKERS])
     }
 
     /// The first or the second step of a pass.

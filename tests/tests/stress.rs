@@ -1,6 +1,7 @@
 //! Storms: threads that enter, split, leave, close and trigger without a pause, and plain data that they hand over with
 //! nothing in between but that. `tests/thread-sanitizer` sees an order that is missing even where the values come out
 //! right. With `WINDDOWN_STRESS_SECONDS` set, each storm goes on for so long.
+#![expect(unsafe_code, reason = "plain data: each use says which promise orders it")]
 
 use std::array;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,8 +60,12 @@ impl Notify for Bell<'_> {
 #[test]
 fn handover_through_a_gate() {
     storm(|round| {
-        let (work, notice, start) = (Work::new(), Racy::new(0), Barrier::new(WORKERS + 3));
-        let bell = Bell { work: &work, heard: Racy::new(0), rung: AtomicUsize::new(0) };
+        // SAFETY: steps are taken under passes, and counted by whoever sees that there is none (P3). The notice is put up
+        // before the close, and read by who is refused or sees the gate closed (P2). The bell rings once, by P4; what it
+        // heard is read when all threads are joined.
+        let (work, notice, heard) = unsafe { (Work::new(), Racy::new(0), Racy::new(0)) };
+        let start = Barrier::new(WORKERS + 3);
+        let bell = Bell { work: &work, heard, rung: AtomicUsize::new(0) };
         let gate = Gate::with_notify(&bell);
         let read_notice = || {
             assert_eq!(notice.get(), round);
@@ -113,7 +118,9 @@ fn handover_through_the_phases() {
     const SIGNAL: u8 = 10; // and those that follow: no interrupts
     storm(|round| {
         let (life, start) = (Lifecycle::new(), Barrier::new(ASKERS + 2));
-        let (notices, closing) = ([const { Racy::new(0) }; ASKERS], Racy::new(0));
+        // SAFETY: each puts up its own before it asks, and the first one's is read by who sees its reason (P1). The first
+        // alone writes `closing`, before it begins to close; it is read by who sees that it has begun.
+        let (notices, closing) = unsafe { ([const { Racy::new(0) }; ASKERS], Racy::new(0)) };
         let read_notice = || {
             let Some(Reason::Signal(first)) = life.load().reason() else { panic!("{life:?}") };
             assert_eq!(notices[usize::from(first - SIGNAL)].get(), round);
@@ -154,14 +161,17 @@ fn handover_through_the_phases() {
 /// waited for it; what was done under passes, to the stages; and what those did, to whoever has waited for the end.
 #[test]
 fn handover_through_a_shutdown() {
-    #[derive(Default)]
     struct Shared {
         work: Work<WORKERS>,
         notice: Racy<u32>,
         flushed: Racy<u32>,
     }
     storm(|round| {
-        let (shared, start) = (Arc::new(Shared::default()), Barrier::new(WORKERS + 2));
+        // SAFETY: steps are taken under passes, and counted by the stage and after the end, when there is none (P3). The
+        // notice is put up before the trigger, and read by who is refused, sees the trigger or was woken by it (P2, P4).
+        // The stage's figure is written once, and read after the end.
+        let shared = unsafe { Shared { work: Work::new(), notice: Racy::new(0), flushed: Racy::new(0) } };
+        let (shared, start) = (Arc::new(shared), Barrier::new(WORKERS + 2));
         let flush = shared.clone();
         let stage = Stage::new("flush").hook(move || flush.flushed.set(flush.work.passes()));
         let shutdown = Shutdown::builder().manual_clock(&ManualClock::new()).stage(stage).build().unwrap();

@@ -118,12 +118,16 @@ pub(super) fn run(Program(Threads(threads)): &Program) {
             let (house, steps) = (Shared(house.clone()), steps.clone());
             thread::spawn(move || {
                 let mut racer = Racer { own, seen: house.0.life.load(), house, passes: Vec::new() };
-                steps.into_iter().for_each(|step| racer.take(step));
+                for step in steps {
+                    racer.take(step);
+                }
                 racer.empty_handed();
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let mut last = Racer { own: 0, seen: house.life.load(), house: Shared(house.clone()), passes: Vec::new() };
     for inbox in &house.inboxes {
         last.passes.extend(std::mem::take(&mut *locked(inbox)));

@@ -44,7 +44,10 @@ impl Explorer {
             config.max_steps = MaxSteps::FailAfter(100_000);
             config.silence_warnings = true;
             let scheduler = Bytes { jobs: theirs, ask, choices: Vec::new().into_iter() };
-            Runner::new(scheduler, config).run(|| locked(&CURRENT).clone().expect("there is a job").run());
+            Runner::new(scheduler, config).run(|| {
+                let race = locked(&CURRENT).clone();
+                race.expect("there is a job").run();
+            });
         });
         asks.recv().expect("it begins by asking");
         Self { jobs, asks }

@@ -88,11 +88,13 @@ impl From<When> for Milestone {
 /// More than the budget has.
 const LATE: Duration = Duration::from_secs(60);
 
+/// `None`: its owner waits, and will not look again.
+type Inbox = Option<VecDeque<(Class, OwnedPass)>>;
+
 /// What the threads share, in locks and atomics that are no part of the race.
 #[derive(Default)]
 struct Book {
-    /// `None`: its owner waits, and will not look again.
-    inboxes: Vec<Mutex<Option<VecDeque<(Class, OwnedPass)>>>>,
+    inboxes: Vec<Mutex<Inbox>>,
     /// Admitted and not gone, without the class Low.
     inside: AtomicUsize,
     /// How many were when the stages began.
@@ -211,7 +213,9 @@ struct Racer {
 
 impl Racer {
     fn race(mut self, steps: &[Step]) {
-        steps.iter().for_each(|&step| self.take(step));
+        for &step in steps {
+            self.take(step);
+        }
         self.empty_handed();
     }
 

@@ -68,8 +68,9 @@ impl House {
             Ok(_pass) => self.work(who),
             Err(refused) => {
                 assert_eq!(refused, Refused::Closed);
-                assert!(self.gate.is_closed(), "refused by an open gate");
+                // Before any other look at the gate, which would bring it.
                 assert_eq!(self.ledger.closing.seen(), 1, "refused, and cannot see why");
+                assert!(self.gate.is_closed(), "refused by an open gate");
             }
         }
     }
