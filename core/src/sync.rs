@@ -3,7 +3,11 @@
 //! Every other module takes them from here, so that another implementation (a model checker, an emulation for targets
 //! without compare-and-swap) is put in place in this file and nowhere else.
 
-pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+pub(crate) use core::sync::atomic::Ordering;
+#[cfg(not(feature = "portable-atomic"))]
+pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize};
+#[cfg(feature = "portable-atomic")]
+pub(crate) use portable_atomic::{AtomicU32, AtomicUsize};
 
 /// One read-modify-write that stores what `next` makes of the current value: the value replaced, or `Err` with the
 /// value that `next` declined.
