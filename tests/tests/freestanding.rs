@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use libc::SIGTERM;
 use winddown_tests::child::{Child, End};
-use winddown_tests::patience::must_end;
 
 /// What the whole program may have, in bytes.
 const SIZE: usize = 16_000;
@@ -77,29 +76,27 @@ fn no_allocator_is_in_it() {
     }
 }
 
-/// Runs it to its end, by a SIGTERM once it is ready.
-fn run(word: &'static str, code: i32, outcome: &'static str) -> End {
-    must_end(move || {
-        let mut child = Child::start(program(), &[word]);
-        child.wait_for("ready, 2 in flight");
-        let maps = fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
-        assert!(!maps.contains("[heap]"), "{maps}");
-        if word != "brink" {
-            child.signal(SIGTERM);
-        }
-        child.wait_for(outcome);
-        let said: i32 = number(&child.wait_for("exit code"));
-        let (turns, naps): (u32, u32) = (number(&child.wait_for("turns")), number(&child.wait_for("naps")));
-        child.wait_for_state('Z');
-        let processor = processor_time(child.id());
-        println!("{word}: exit code {said}, {turns} turns, {naps} naps, {processor:?} of the processor");
-        let end = child.end();
-        end.assert_code(code);
-        assert_eq!(said, code);
-        assert!(turns <= TURNS && naps <= NAPS, "it spins:\n{}", end.output);
-        assert!(processor <= PROCESSOR, "it had the processor for {processor:?}:\n{}", end.output);
-        end
-    })
+/// Runs it to its end, by a SIGTERM once it is ready. (One that hangs is ended by its own SIGALRM.)
+fn run(word: &str, code: i32, outcome: &str) -> End {
+    let mut child = Child::start(program(), &[word]);
+    child.wait_for("ready, 2 in flight");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
+    assert!(!maps.contains("[heap]"), "{maps}");
+    if word != "brink" {
+        child.signal(SIGTERM);
+    }
+    child.wait_for(outcome);
+    let said: i32 = number(&child.wait_for("exit code"));
+    let (turns, naps): (u32, u32) = (number(&child.wait_for("turns")), number(&child.wait_for("naps")));
+    child.wait_for_state('Z');
+    let processor = processor_time(child.id());
+    println!("{word}: exit code {said}, {turns} turns, {naps} naps, {processor:?} of the processor");
+    let end = child.end();
+    end.assert_code(code);
+    assert_eq!(said, code);
+    assert!(turns <= TURNS && naps <= NAPS, "it spins:\n{}", end.output);
+    assert!(processor <= PROCESSOR, "it had the processor for {processor:?}:\n{}", end.output);
+    end
 }
 
 fn number<N: std::str::FromStr<Err: std::fmt::Debug>>(line: &str) -> N {

@@ -65,9 +65,11 @@ pub(crate) fn received() -> Option<u8> {
     byte
 }
 
-/// Has the UART's interrupt come without a byte.
+/// Has the UART's interrupt come without a byte: before this returns, if interrupts are let in.
 pub(crate) fn pend_uart() {
     InterruptPend.write(UART0);
+    // SAFETY: barriers: the write is done, and what it makes pending is seen.
+    unsafe { asm!("dsb", "isb", options(nostack, preserves_flags)) }
 }
 
 /// Ticks, or does not.

@@ -10,6 +10,7 @@ pub(crate) const SIGTERM: u8 = 15;
 const WRITE: usize = 1;
 const RT_SIGACTION: usize = 13;
 const RT_SIGPROCMASK: usize = 14;
+const ALARM: usize = 37;
 const GETPID: usize = 39;
 const KILL: usize = 62;
 const CLOCK_GETTIME: usize = 228;
@@ -109,6 +110,12 @@ pub(crate) fn handle(signal: u8, handler: extern "C" fn(i32)) {
     // SAFETY: `action` is valid for the read; handler and restorer are functions that are there for ever, and the handler
     // is called as the kernel calls one.
     worked(unsafe { call(RT_SIGACTION, [signal.into(), address(&raw const action), 0, size_of::<Signals>(), 0]) });
+}
+
+/// Has SIGALRM end the process after this many seconds.
+pub(crate) fn alarm(seconds: u8) {
+    // SAFETY: it takes a number.
+    unsafe { call(ALARM, [seconds.into(), 0, 0, 0, 0]) };
 }
 
 /// Sends this process a signal.
