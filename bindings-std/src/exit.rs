@@ -5,7 +5,7 @@ use std::process::{ExitCode, Termination};
 
 use crate::Report;
 use crate::inner::Owner;
-use crate::sync::Arc;
+use crate::sync::{Arc, CountedArc};
 
 /// The end of a wind-down, with its report. Returned from `main` it is the process's exit code.
 ///
@@ -16,11 +16,11 @@ use crate::sync::Arc;
 pub struct Exit {
     /// How it went.
     pub report: Arc<Report>,
-    owner: Arc<Owner>,
+    owner: CountedArc<Owner>,
 }
 
 impl Exit {
-    pub(crate) fn new(report: Arc<Report>, owner: Arc<Owner>) -> Self {
+    pub(crate) fn new(report: Arc<Report>, owner: CountedArc<Owner>) -> Self {
         Self { report, owner }
     }
 

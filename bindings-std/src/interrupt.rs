@@ -7,7 +7,8 @@ use winddown_core::{Escalate, Forced, Outcome, Reason};
 
 use crate::SignalError;
 use crate::inner::Inner;
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::of_process::Mutex;
+use crate::sync::{Arc, Weak};
 use crate::watchdog::exit_now;
 
 /// The number of Ctrl-C's signal, also where it has none.

@@ -9,7 +9,7 @@ use crate::drive;
 use crate::inner::{Inner, Owner};
 use crate::kicker::Kicker;
 use crate::pass::Work;
-use crate::sync::Arc;
+use crate::sync::{Arc, CountedArc};
 use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Token};
 
 /// A program's shutdown: cheap to clone, the same for every clone.
@@ -49,7 +49,7 @@ use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Token};
 #[derive(Clone)]
 pub struct Shutdown {
     inner: Arc<Inner>,
-    owner: Arc<Owner>,
+    owner: CountedArc<Owner>,
 }
 
 impl Shutdown {
@@ -59,7 +59,7 @@ impl Shutdown {
     }
 
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        let owner = Arc::new(Owner::new(inner.clone()));
+        let owner = CountedArc::new(Owner::new(inner.clone()));
         Self { inner, owner }
     }
 

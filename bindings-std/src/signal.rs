@@ -66,7 +66,8 @@ mod unix {
 
     use crate::SignalError;
     use crate::inner::Inner;
-    use crate::sync::{Arc, AtomicBool, Ordering};
+    use crate::sync::of_process::AtomicBool;
+    use crate::sync::{Arc, Ordering};
     use crate::watchdog::exit_now;
 
     /// Signal numbers are below this everywhere (`_NSIG` is 65 on Linux, 33 or less on the BSDs, 129 nowhere we run).

@@ -1,14 +1,38 @@
 //! The one place in this crate that names threads, locks and atomics.
 //!
-//! Every other module takes them from here, so that a model checker is put in their place in this file and nowhere else.
+//! Every other module takes them from here, so that others are put in their place in this file and nowhere else: a model
+//! checker's (`winddown_loom`), or those of a scheduler that a fuzzer leads (`winddown_shuttle`). CONTRIBUTING.md says
+//! how the two are run.
 
 #[cfg(any(unix, windows))]
 pub(crate) use std::sync::Weak;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-pub(crate) use std::sync::{Arc, OnceLock, mpsc};
-pub(crate) use std::thread;
+pub(crate) use std::sync::{Arc, atomic::Ordering};
 
-pub(crate) use parking_lot::{Condvar, Mutex};
+// `Arc` is the standard library's in all builds, and what it orders is not seen by a model checker. Where something
+// depends on that, it is a `CountedArc`: what was done before any drop is seen by the last.
+#[cfg(not(any(winddown_loom, winddown_shuttle)))]
+mod real {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+    pub(crate) use std::sync::{Arc as CountedArc, OnceLock, mpsc};
+    pub(crate) use std::thread;
+
+    pub(crate) use parking_lot::{Condvar, Mutex};
+}
+#[cfg(not(any(winddown_loom, winddown_shuttle)))]
+pub(crate) use real::*;
+
+#[cfg(any(winddown_loom, winddown_shuttle))]
+mod explored;
+#[cfg(any(winddown_loom, winddown_shuttle))]
+pub(crate) use explored::*;
+
+/// For statics, which belong to the process and outlive every exploration.
+pub(crate) mod of_process {
+    pub(crate) use std::sync::atomic::AtomicBool;
+
+    #[cfg(any(windows, feature = "ctrlc"))]
+    pub(crate) use parking_lot::Mutex;
+}
 
 /// A value on cache lines of its own: 128 bytes, because current processors fetch lines in pairs.
 #[repr(align(128))]

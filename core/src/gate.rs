@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Deref;
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_unless_loom};
 use crate::{Notify, Refused};
 
 /// A door with a count: it admits until it is closed, and says when the last one has left.
@@ -54,10 +54,12 @@ const DRAINED: usize = 1 << (usize::BITS - 2);
 const COUNT: usize = DRAINED - 1;
 
 impl Gate {
-    /// An open gate that tells nobody when it is drained; see [`is_drained`](Self::is_drained).
-    #[must_use]
-    pub const fn new() -> Self {
-        Self::with_notify(())
+    const_unless_loom! {
+        /// An open gate that tells nobody when it is drained; see [`is_drained`](Self::is_drained).
+        #[must_use]
+        pub fn new() -> Self {
+            Self::with_notify(())
+        }
     }
 }
 
@@ -66,10 +68,12 @@ impl<N: Notify> Gate<N> {
     /// out (2^61 - 1 on 64-bit targets, 2^29 - 1 on 32-bit ones).
     pub const MAX: usize = COUNT / 2;
 
-    /// An open gate that notifies `bell` when it is drained.
-    #[must_use]
-    pub const fn with_notify(bell: N) -> Self {
-        Self { word: AtomicUsize::new(0), bell }
+    const_unless_loom! {
+        /// An open gate that notifies `bell` when it is drained.
+        #[must_use]
+        pub fn with_notify(bell: N) -> Self {
+            Self { word: AtomicUsize::new(0), bell }
+        }
     }
 
     /// Asks to be let in: a pass that is counted until it is dropped.
@@ -134,9 +138,10 @@ impl<N: Notify> Gate<N> {
     /// From closed and empty to drained, once.
     #[cold]
     fn try_drained(&self) {
-        // Acquire pairs with the release in every `leave`, so that the bell's hearer has all of their work behind it;
-        // release pairs with `is_drained`. Failure needs no order: somebody else will get here, or has been.
-        let swapped = self.word.compare_exchange(REFUSED, REFUSED | DRAINED, Ordering::AcqRel, Ordering::Relaxed);
+        // Acquire pairs with the release in every `leave`, so that the bell's hearer has all of their work behind it. No
+        // release: what is to be seen by `is_drained` was released by those `leave`s and by `close`, and this swap
+        // continues their release sequences. Failure needs no order: somebody else will get here, or has been.
+        let swapped = self.word.compare_exchange(REFUSED, REFUSED | DRAINED, Ordering::Acquire, Ordering::Relaxed);
         if swapped.is_ok() {
             self.bell.notify();
         }
@@ -146,8 +151,8 @@ impl<N: Notify> Gate<N> {
     ///
     /// An empty gate is drained by this very call, and the bell rung before it returns.
     pub fn close(&self) -> bool {
-        // Release pairs with the acquires in `admit` and `count_one`; acquire with the release in `leave`, for the case
-        // that the gate is empty.
+        // Release pairs with the acquires in `admit`, `count_one` and `is_closed`; acquire with the release of the call
+        // that had closed it before.
         let before = self.word.fetch_or(REFUSED, Ordering::AcqRel);
         if before == 0 {
             self.try_drained();

@@ -1,6 +1,6 @@
 //! The phase word. Not here: admission (`gate`), and what happens in each phase (`sequence`).
 
-use crate::sync::{AtomicU32, Ordering, update};
+use crate::sync::{AtomicU32, Ordering, const_unless_loom, update};
 use crate::{Forced, Phase, Reason};
 
 /// The life of a program in one word: phase, first reason, who forced it, and how often it was asked again.
@@ -140,10 +140,12 @@ impl State {
 }
 
 impl Lifecycle {
-    /// A program that is running.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { word: AtomicU32::new(0) }
+    const_unless_loom! {
+        /// A program that is running.
+        #[must_use]
+        pub fn new() -> Self {
+            Self { word: AtomicU32::new(0) }
+        }
     }
 
     /// Phase, reason and counts as of one moment.

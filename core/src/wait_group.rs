@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::sync::const_unless_loom;
 use crate::{Gate, Notify, Pass, Refused};
 
 /// A group that is joined, sealed, and then waited for until every member has left.
@@ -24,18 +25,22 @@ pub struct WaitGroup<N: Notify = ()> {
 }
 
 impl WaitGroup {
-    /// An empty group that rings nothing.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { gate: Gate::new() }
+    const_unless_loom! {
+        /// An empty group that rings nothing.
+        #[must_use]
+        pub fn new() -> Self {
+            Self { gate: Gate::new() }
+        }
     }
 }
 
 impl<N: Notify> WaitGroup<N> {
-    /// An empty group that rings `bell` when, sealed, its last member has left.
-    #[must_use]
-    pub const fn with_notify(bell: N) -> Self {
-        Self { gate: Gate::with_notify(bell) }
+    const_unless_loom! {
+        /// An empty group that rings `bell` when, sealed, its last member has left.
+        #[must_use]
+        pub fn with_notify(bell: N) -> Self {
+            Self { gate: Gate::with_notify(bell) }
+        }
     }
 
     /// One more member, until it is dropped.

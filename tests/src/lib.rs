@@ -3,5 +3,6 @@
 pub mod child;
 pub mod lines;
 pub mod patience;
+pub mod racy;
 pub mod steps;
 pub mod sys;

@@ -1,0 +1,133 @@
+//! Plants bugs in a copy of the checkout, one at a time, and runs the exploration that has to notice.
+//!
+//! `cargo run -p winddown-explore --example planted` plants all of them, and fails when one is not noticed; with an
+//! argument, those that have it in their description. `-- --table` prints the table in CONTRIBUTING.md instead.
+
+mod in_binding;
+mod in_core;
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+
+use self::in_binding::IN_BINDING;
+use self::in_core::IN_CORE;
+
+/// A small change to the library that breaks a promise.
+struct Bug {
+    /// What is wrong then.
+    what: &'static str,
+    /// The file, from the checkout's root.
+    file: &'static str,
+    /// A text that is in that file once.
+    from: &'static str,
+    /// What takes its place.
+    to: &'static str,
+    /// Who has to notice.
+    by: Explorer,
+}
+
+/// An exploration that has to fail.
+enum Explorer {
+    /// The model of this name.
+    Loom(&'static str),
+    /// The races.
+    Races,
+}
+
+impl Explorer {
+    /// What it is called by, after `cargo`.
+    fn arguments(&self) -> Vec<&'static str> {
+        match self {
+            Self::Loom(model) => vec!["loom", "--exact", model],
+            Self::Races => vec!["races"],
+        }
+    }
+}
+
+impl fmt::Display for Explorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loom(model) => write!(f, "`{model}`"),
+            Self::Races => f.write_str("races"),
+        }
+    }
+}
+
+fn main() -> io::Result<ExitCode> {
+    let argument = env::args().nth(1).unwrap_or_default();
+    let bugs = || IN_CORE.iter().chain(IN_BINDING);
+    if argument == "--table" {
+        println!("| in | the bug | caught by |\n|---|---|---|");
+        for Bug { what, file, by, .. } in bugs() {
+            println!("| `{}` | {what} | {by} |", file.rsplit('/').next().unwrap_or(file));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let checkout = Checkout::new()?;
+    let (mut tried, mut missed) = (0, 0);
+    for bug in bugs().filter(|bug| bug.what.contains(&argument)) {
+        tried += 1;
+        match checkout.plant(bug)? {
+            Ok(()) => println!("caught  {}: by {}", bug.what, bug.by),
+            Err(said) => {
+                missed += 1;
+                println!("MISSED  {}: by {}\n{said}", bug.what, bug.by);
+            }
+        }
+    }
+    println!("{tried} planted, {missed} missed");
+    Ok(if tried > 0 && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Checkout {
+    root: PathBuf,
+    copy: PathBuf,
+}
+
+impl Checkout {
+    /// A copy of the files that git knows or would know, within the build folder. cargo's settings are the checkout's, and
+    /// what is built of other packages is shared with it.
+    fn new() -> io::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        let copy = root.join("target/planted");
+        let listed = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".", ":!.cargo"])
+            .current_dir(&root)
+            .output()?;
+        if copy.exists() {
+            fs::remove_dir_all(&copy)?;
+        }
+        for file in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
+            let to = copy.join(file);
+            fs::create_dir_all(to.parent().expect("below the root"))?;
+            fs::copy(root.join(file), to)?;
+        }
+        symlink(root.join("target"), copy.join("target"))?;
+        Ok(Self { root, copy })
+    }
+
+    /// Runs the exploration with the bug in place: `Err` with what it said, if it did not notice.
+    fn plant(&self, bug: &Bug) -> io::Result<Result<(), String>> {
+        let original = fs::read_to_string(self.root.join(bug.file))?;
+        if original.matches(bug.from).count() != 1 {
+            return Ok(Err(format!("{} does not have this once:\n{}", bug.file, bug.from)));
+        }
+        let planted = self.copy.join(bug.file);
+        fs::write(&planted, original.replace(bug.from, bug.to))?;
+        // An exploration that goes on for ever has not noticed.
+        let mut cargo = Command::new("timeout");
+        cargo.args(["300", "cargo"]).args(bug.by.arguments()).current_dir(&self.copy).env("RUST_BACKTRACE", "0");
+        let Output { status, stdout, stderr } = cargo.output()?;
+        fs::write(planted, original)?;
+        let said = [stdout, stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        // It must have been built, begun and failed. (A panic while unwinding ends the process.)
+        let began = said.contains("\nrunning ");
+        let noticed = said.contains("test result: FAILED") || said.contains("SIGABRT") || said.contains("SIGSEGV");
+        Ok(if !status.success() && began && noticed { Ok(()) } else { Err(said) })
+    }
+}

@@ -1,0 +1,57 @@
+//! Races: programs for several threads, made from bytes, and what must hold whatever order their steps take.
+//!
+//! They run on real threads, as a storm; and built with `--cfg winddown_shuttle` they run under a scheduler that takes
+//! each of its choices from the same bytes, so that whoever makes the bytes (a fuzzer, a file that is kept) makes the
+//! interleaving, and the same bytes are the same run.
+
+mod core_alone;
+mod program;
+#[cfg(winddown_shuttle)]
+mod schedule;
+mod whole;
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+
+/// Threads as the library has them in this build.
+#[cfg(not(winddown_shuttle))]
+use std::thread;
+
+#[cfg(winddown_shuttle)]
+use shuttle::thread;
+
+/// A program for either of the two worlds.
+#[derive(Arbitrary, Debug)]
+enum Race {
+    /// Core alone: the lifecycle and the gate.
+    Core(core_alone::Program),
+    /// The thread binding, with its driver.
+    Whole(whole::Program),
+}
+
+impl Race {
+    fn run(&self) {
+        match self {
+            Self::Core(program) => core_alone::run(program),
+            Self::Whole(program) => whole::run(program),
+        }
+    }
+}
+
+/// Runs the race that these bytes mean: a program first, and in what is left the schedule.
+///
+/// # Errors
+///
+/// Bytes that are too few mean nothing.
+///
+/// # Panics
+///
+/// When a promise is broken. Under a scheduler also when nobody can go on, after printing the schedule.
+pub fn run(bytes: &[u8]) -> Result<()> {
+    let mut bytes = Unstructured::new(bytes);
+    let race = Race::arbitrary(&mut bytes)?;
+    #[cfg(winddown_shuttle)]
+    schedule::run(race, bytes.take_rest());
+    #[cfg(not(winddown_shuttle))]
+    race.run();
+    Ok(())
+}

@@ -1,0 +1,379 @@
+//! The race in the thread binding: handles, passes, tokens, kickers, channels and wait groups against the driver. A wake
+//! that is lost ends in a run that nobody can go on with, which the scheduler calls a deadlock (P4, P9).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use crossbeam_channel::{Receiver, TryRecvError};
+use winddown::testing::ManualClock;
+use winddown::{
+    Budget, Exit, Forced, Kicker, Member, Milestone, Outcome, OwnedPass, Phase, Priority, Reason, Shutdown, Stage,
+    WaitGroup,
+};
+
+use super::core_alone::locked;
+use super::program::{Threads, Whom};
+use super::thread;
+
+#[derive(Arbitrary, Debug)]
+pub(super) struct Program {
+    threads: Threads<Step>,
+    end: End,
+}
+
+/// What the thread that began it all does in the end, so that all waiting ends.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It asks.
+    Ask,
+    /// It asks, and forces.
+    Force,
+    /// It asks, and lets all the time pass.
+    Late,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Step {
+    Enter(Class),
+    Leave,
+    Split,
+    Send(Whom),
+    Receive,
+    Ask { interrupt: bool },
+    Force,
+    Advance,
+    Kicker { at: When, comes_back: bool },
+    TakeBack,
+    Keep,
+    Hook,
+    Channel(When),
+    Join,
+    LeaveGroup,
+    CloneHandle,
+    DropHandle,
+    // From here on the thread waits, with empty hands.
+    WaitFor(When),
+    WaitForGroup,
+    Run,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Class {
+    Critical,
+    High,
+    Low,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Triggered,
+    Refusing,
+    LastCall,
+}
+
+impl From<When> for Milestone {
+    fn from(when: When) -> Self {
+        match when {
+            When::Triggered => Self::Triggered,
+            When::Refusing => Self::Refusing,
+            When::LastCall => Self::LastCall,
+        }
+    }
+}
+
+/// More than the budget has.
+const LATE: Duration = Duration::from_secs(60);
+
+/// What the threads share, in locks and atomics that are no part of the race.
+#[derive(Default)]
+struct Book {
+    /// `None`: its owner waits, and will not look again.
+    inboxes: Vec<Mutex<Option<VecDeque<(Class, OwnedPass)>>>>,
+    /// Admitted and not gone, without the class Low.
+    inside: AtomicUsize,
+    /// How many were when the stages began.
+    at_closing: AtomicUsize,
+    first: Mutex<Vec<Reason>>,
+    forces: AtomicUsize,
+    advances: AtomicUsize,
+    /// How many were accepted, counted after; and how many ran.
+    hooks: AtomicUsize,
+    hooks_run: AtomicUsize,
+    /// Of each kicker that was kept for good at the trigger: how often it ran.
+    kept: Mutex<Vec<Arc<AtomicUsize>>>,
+}
+
+pub(super) fn run(program: &Program) {
+    let Threads(threads) = &program.threads;
+    let inboxes = threads.iter().map(|_| Mutex::new(Some(VecDeque::new()))).collect();
+    let book = Arc::new(Book { inboxes, at_closing: AtomicUsize::new(usize::MAX), ..Book::default() });
+    let clock = ManualClock::new();
+    let theirs = book.clone();
+    let closing = move || theirs.at_closing.store(theirs.inside.load(SeqCst), SeqCst);
+    let shutdown = Shutdown::builder()
+        .budget(Budget::new(Duration::from_secs(30)))
+        .manual_clock(&clock)
+        .stage(Stage::new("later"))
+        .stage(Stage::new("first").hook(closing))
+        .build()
+        .expect("a plan that fits");
+    let group = WaitGroup::new();
+    let racers: Vec<_> = threads
+        .iter()
+        .enumerate()
+        .map(|(own, steps)| {
+            let racer = Racer {
+                own,
+                book: book.clone(),
+                clock: clock.clone(),
+                handles: vec![shutdown.clone()],
+                group: group.clone(),
+                passes: Vec::new(),
+                members: Vec::new(),
+                kickers: Vec::new(),
+                channels: Vec::new(),
+                seen: Phase::Running,
+            };
+            let steps = steps.clone();
+            thread::spawn(move || racer.race(&steps))
+        })
+        .collect();
+    book.ask(&shutdown, Reason::Requested);
+    match program.end {
+        End::Ask => {}
+        End::Force => book.force(&shutdown),
+        End::Late => book.advance(&clock),
+    }
+    let exit = shutdown.run();
+    book.is_told_truly(&exit);
+    for racer in racers {
+        racer.join().unwrap();
+    }
+    drop(shutdown);
+}
+
+impl Book {
+    fn ask(&self, shutdown: &Shutdown, reason: Reason) {
+        if shutdown.trigger(reason) {
+            locked(&self.first).push(reason);
+        }
+        assert!(shutdown.is_shutting_down());
+    }
+
+    fn force(&self, shutdown: &Shutdown) {
+        // Counted before: a report that speaks of a force is never ahead of the book.
+        self.forces.fetch_add(1, SeqCst);
+        shutdown.force();
+    }
+
+    fn advance(&self, clock: &ManualClock) {
+        self.advances.fetch_add(1, SeqCst);
+        clock.advance(LATE);
+    }
+
+    /// What the report must say, and what must be so when it is there.
+    fn is_told_truly(&self, exit: &Exit) {
+        let report = &exit.report;
+        // Nobody fails, but who runs when the waiting is ended early is said not to have returned.
+        assert!(report.failures.iter().all(|failure| failure.what.ends_with("did not return")), "{report}");
+        let (forced, late) = (self.forces.load(SeqCst) > 0, self.advances.load(SeqCst) > 0);
+        match report.outcome {
+            Outcome::Clean => {
+                assert!(report.stragglers.is_empty() && report.failures.is_empty(), "{report}");
+                assert_eq!(self.at_closing.load(SeqCst), 0, "P3: the stages began with somebody inside");
+                assert!(self.hooks_run.load(SeqCst) >= self.hooks.load(SeqCst), "P7: a hook was skipped");
+                for runs in &*locked(&self.kept) {
+                    assert_eq!(runs.load(SeqCst), 1, "a kicker that was kept");
+                }
+            }
+            Outcome::Forced(by) => assert!(forced && by == Forced::Call, "{report}"),
+            _ => assert!(late, "{report}"),
+        }
+    }
+}
+
+struct Racer {
+    own: usize,
+    book: Arc<Book>,
+    clock: ManualClock,
+    handles: Vec<Shutdown>,
+    group: WaitGroup,
+    passes: Vec<(Class, OwnedPass)>,
+    members: Vec<Member>,
+    kickers: Vec<(Kicker, When, Arc<AtomicUsize>)>,
+    channels: Vec<Receiver<Infallible>>,
+    seen: Phase,
+}
+
+impl Racer {
+    fn race(mut self, steps: &[Step]) {
+        steps.iter().for_each(|&step| self.take(step));
+        self.empty_handed();
+    }
+
+    fn take(&mut self, step: Step) {
+        let Some(shutdown) = self.handles.last().cloned() else { return };
+        match step {
+            Step::Enter(class) => self.enter(&shutdown, class),
+            Step::Leave => self.leave(),
+            Step::Split => self.split(),
+            Step::Send(whom) => self.send(whom),
+            Step::Receive => {
+                let pass = locked(&self.book.inboxes[self.own]).as_mut().and_then(VecDeque::pop_front);
+                self.passes.extend(pass);
+            }
+            Step::Ask { interrupt } => {
+                self.book.ask(&shutdown, if interrupt { Reason::Failure } else { Reason::Signal(15) });
+            }
+            Step::Force => {
+                if shutdown.is_shutting_down() {
+                    self.book.force(&shutdown);
+                }
+            }
+            Step::Advance => self.book.advance(&self.clock),
+            Step::Kicker { at, comes_back } => self.kicker(&shutdown, at, comes_back),
+            Step::TakeBack => drop(self.kickers.pop()),
+            Step::Keep => {
+                if let Some((kicker, at, runs)) = self.kickers.pop() {
+                    kicker.keep();
+                    if at == When::Triggered {
+                        locked(&self.book.kept).push(runs);
+                    }
+                }
+            }
+            Step::Hook => self.hook(&shutdown),
+            Step::Channel(when) => self.channels.push(shutdown.token_at(when.into()).receiver()),
+            Step::Join => self.members.extend(self.group.join()),
+            Step::LeaveGroup => drop(self.members.pop()),
+            Step::CloneHandle => self.handles.push(shutdown.clone()),
+            Step::DropHandle => drop(self.handles.pop()),
+            Step::WaitFor(when) => {
+                self.empty_handed();
+                shutdown.token_at(when.into()).wait();
+                assert!(shutdown.is_shutting_down());
+            }
+            Step::WaitForGroup => {
+                self.empty_handed();
+                self.group.wait();
+                assert_eq!(self.group.members(), 0);
+                assert!(self.group.join().is_err());
+            }
+            Step::Run => {
+                self.empty_handed();
+                self.book.is_told_truly(&shutdown.run());
+                assert_eq!(shutdown.phase(), Phase::Done);
+                assert!(
+                    self.channels.iter().all(|channel| channel.try_recv() == Err(TryRecvError::Disconnected)),
+                    "P4"
+                );
+            }
+        }
+        let phase = shutdown.phase();
+        assert!(self.seen <= phase, "P1: back from {} to {phase}", self.seen);
+        self.seen = phase;
+    }
+
+    fn enter(&mut self, shutdown: &Shutdown, class: Class) {
+        let priority = match class {
+            Class::Critical => Priority::Critical,
+            Class::High => Priority::High,
+            Class::Low => Priority::Low,
+        };
+        let before = shutdown.phase();
+        match shutdown.work().priority(priority).enter_owned() {
+            Ok(pass) => {
+                assert!(before <= Phase::Draining, "P2: admitted while {before}");
+                self.book.came(class);
+                self.passes.push((class, pass));
+            }
+            Err(_) => assert!(shutdown.is_shutting_down(), "P2: refused while running"),
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some((class, pass)) = self.passes.pop() {
+            self.book.goes(class);
+            drop(pass);
+        }
+    }
+
+    fn split(&mut self) {
+        if let Some((class, pass)) = self.passes.last() {
+            let (class, part) = (*class, pass.split().expect("a gate with room"));
+            self.book.came(class);
+            self.passes.push((class, part));
+        }
+    }
+
+    fn send(&mut self, whom: Whom) {
+        let inboxes = &self.book.inboxes;
+        let mut inbox = locked(&inboxes[whom.among(inboxes.len())]);
+        if let Some(inbox) = &mut *inbox {
+            inbox.extend(self.passes.pop());
+        }
+    }
+
+    fn kicker(&mut self, shutdown: &Shutdown, at: When, comes_back: bool) {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (theirs, handle) = (runs.clone(), comes_back.then(|| Handle(shutdown.clone())));
+        let kick = move || {
+            assert_eq!(theirs.fetch_add(1, SeqCst), 0, "kicked twice");
+            drop(handle);
+        };
+        let kicker = match at {
+            When::Triggered => shutdown.kicker(kick),
+            When::Refusing => shutdown.kicker_at_refusal(kick),
+            When::LastCall => shutdown.kicker_at_last_call(kick),
+        };
+        self.kickers.push((kicker, at, runs));
+    }
+
+    fn hook(&mut self, shutdown: &Shutdown) {
+        let book = self.book.clone();
+        let hook = move || {
+            book.hooks_run.fetch_add(1, SeqCst);
+        };
+        if shutdown.hook("later", hook).is_ok() {
+            self.book.hooks.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// Lets go of all that somebody might wait for.
+    fn empty_handed(&mut self) {
+        let inbox = locked(&self.book.inboxes[self.own]).take();
+        self.passes.extend(inbox.into_iter().flatten());
+        while !self.passes.is_empty() {
+            self.leave();
+        }
+        self.members.clear();
+    }
+}
+
+impl Book {
+    fn came(&self, class: Class) {
+        if !matches!(class, Class::Low) {
+            self.inside.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn goes(&self, class: Class) {
+        if !matches!(class, Class::Low) {
+            self.inside.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+/// P9: what a kicker owns may come back to the shutdown, wherever it is dropped.
+struct Handle(Shutdown);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        drop(self.0.kicker(|| ()));
+        drop(self.0.enter());
+        let _ = self.0.phase();
+    }
+}

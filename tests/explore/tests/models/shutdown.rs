@@ -1,0 +1,204 @@
+//! The thread binding whole: those who wait, those who cancel, and the driver that the wind-down is handed to. A wake that
+//! is lost, a lock that is held too long and a thread that is left behind are deadlocks to loom.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::TryRecvError;
+use loom::thread;
+use winddown::testing::{ManualClock, assert_clean, assert_outcome};
+use winddown::{Budget, Forced, Milestone, Outcome, Phase, Reason, Shutdown};
+
+use crate::explore::{Witness, explore};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn shutdown_by(clock: &ManualClock) -> Shutdown {
+    Shutdown::builder().budget(Budget::new(30 * SECOND)).manual_clock(clock).build().unwrap()
+}
+
+fn shutdown() -> Shutdown {
+    shutdown_by(&ManualClock::new())
+}
+
+/// P4: a wait that is registered against the trigger.
+#[test]
+fn a_token_against_the_trigger() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let before = Arc::new(Witness::new());
+        let (token, theirs) = (shutdown.token(), before.clone());
+        let waiter = thread::spawn(move || {
+            token.wait();
+            assert_eq!(theirs.seen(), 1, "told, and cannot see why");
+            assert!(token.should_stop());
+        });
+        before.note(1);
+        assert!(shutdown.trigger(Reason::Requested));
+        waiter.join().unwrap();
+        assert_clean(&shutdown.run().report);
+    });
+}
+
+/// P2, P3, P4: work that comes while the driver closes the gates, on a thread of its own.
+#[test]
+fn a_pass_against_the_driver() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let work = Arc::new(Witness::new());
+        let (theirs, handle) = (work.clone(), shutdown.clone());
+        let worker = thread::spawn(move || match handle.enter() {
+            Ok(_pass) => {
+                assert_ne!(handle.phase(), Phase::Done, "over, with somebody inside");
+                theirs.note(1);
+                true
+            }
+            Err(_) => {
+                assert!(handle.is_shutting_down(), "refused while running");
+                false
+            }
+        });
+        assert!(shutdown.trigger(Reason::Requested));
+        let exit = shutdown.run();
+        let (seen, report) = (work.seen(), &exit.report);
+        let admitted = worker.join().unwrap();
+        assert_clean(report);
+        assert!(!admitted || seen == 1, "over, and the work is not seen");
+        assert!(report.refused <= u64::from(!admitted), "refused somebody who was admitted");
+    });
+}
+
+/// P6: whoever triggered before the last handle was gone is heard, and with nobody left to ask the driver goes home.
+#[test]
+fn the_last_handles_against_a_trigger() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let done = shutdown.token_at(Milestone::Done);
+        let other = shutdown.clone();
+        let other = thread::spawn(move || drop(other));
+        assert!(shutdown.trigger(Reason::Requested));
+        drop(shutdown);
+        done.wait();
+        other.join().unwrap();
+    });
+    explore(None, || drop(shutdown()));
+}
+
+/// P1, and what goes with the reason.
+#[test]
+fn two_who_trigger() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let other = shutdown.clone();
+        let other = thread::spawn(move || other.trigger_with(Reason::Failure, "the other"));
+        let first = shutdown.trigger_with(Reason::Requested, "this one");
+        let report = &shutdown.run().report;
+        assert_ne!(first, other.join().unwrap(), "one was the first");
+        let expected = if first { (Reason::Requested, "this one") } else { (Reason::Failure, "the other") };
+        assert_eq!((report.reason, report.message.as_deref()), (expected.0, Some(expected.1)));
+    });
+}
+
+/// P5: the deadlines count from a moment that is not later than the trigger, whoever of two was the first.
+#[test]
+fn two_who_trigger_while_time_passes() {
+    explore(Some(1), || {
+        let clock = ManualClock::new();
+        let shutdown = shutdown_by(&clock);
+        let pass = shutdown.enter().unwrap();
+        let (other, theirs) = (shutdown.clone(), clock.clone());
+        let other = thread::spawn(move || other.trigger(Reason::Requested).then(|| theirs.now()));
+        clock.advance(SECOND);
+        let triggered = shutdown.trigger(Reason::Requested).then(|| clock.now());
+        let triggered = triggered.or(other.join().unwrap()).expect("one was the first");
+        drop(pass);
+        // It is over at one second exactly.
+        let began = SECOND - shutdown.run().report.took;
+        assert!(began <= triggered, "triggered by {triggered:?}, and counted from {began:?}");
+    });
+}
+
+/// P6: an end by force, of a wait that nothing else ends.
+#[test]
+fn a_force_against_the_driver() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        std::mem::forget(shutdown.enter());
+        assert!(shutdown.trigger(Reason::Requested));
+        assert!(shutdown.force());
+        assert_outcome(&shutdown.run().report, Outcome::Forced(Forced::Call));
+    });
+}
+
+/// P5, P6: time that passes while the driver lies down to sleep.
+#[test]
+fn a_deadline_against_the_driver() {
+    explore(Some(2), || {
+        let clock = ManualClock::new();
+        let budget = Budget::new(30 * SECOND).drain(SECOND).force_close(Duration::ZERO).flush(Duration::ZERO);
+        let shutdown = Shutdown::builder().budget(budget).manual_clock(&clock).build().unwrap();
+        std::mem::forget(shutdown.enter());
+        assert!(shutdown.trigger(Reason::Requested));
+        clock.advance(SECOND);
+        assert_outcome(&shutdown.run().report, Outcome::DrainTimedOut);
+    });
+}
+
+/// A kicker that is taken back while it is its turn: it has run, or was taken back, and never both or neither.
+#[test]
+fn a_kicker_taken_back_against_the_trigger() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (theirs, before) = (runs.clone(), Arc::new(Witness::new()));
+        let seen = before.clone();
+        before.note(1);
+        let kicker = shutdown.kicker(move || {
+            assert_eq!(seen.seen(), 1);
+            theirs.fetch_add(1, Ordering::Relaxed);
+        });
+        let canceller = thread::spawn(move || drop(kicker));
+        assert!(shutdown.trigger(Reason::Requested));
+        assert_clean(&shutdown.run().report);
+        let when_over = runs.load(Ordering::Relaxed);
+        canceller.join().unwrap();
+        assert_eq!(runs.load(Ordering::Relaxed), when_over, "ran after the end");
+        assert!(when_over <= 1 && Arc::strong_count(&runs) == 1, "neither run nor dropped");
+    });
+}
+
+/// P9: a kicker, and what it owns, may come back to the shutdown, where it is kicked and where it is taken back.
+#[test]
+fn a_kicker_that_comes_back() {
+    struct Farewell(Shutdown);
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            drop(self.0.kicker(|| ()));
+            assert!(!self.0.trigger(Reason::Failure), "it is dropped after the trigger");
+        }
+    }
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let [one, two] = [(); 2].map(|()| Farewell(shutdown.clone()));
+        let other = shutdown.kicker(move || drop(one));
+        let kicker = shutdown.kicker(move || drop((other, two)));
+        assert!(shutdown.trigger(Reason::Requested));
+        assert_clean(&shutdown.run().report);
+        drop(kicker);
+    });
+}
+
+/// P4: a channel that is asked for while its time comes.
+#[test]
+fn a_channel_against_the_trigger() {
+    explore(Some(2), || {
+        let shutdown = shutdown();
+        let theirs = shutdown.clone();
+        let asker = thread::spawn(move || theirs.token().receiver());
+        assert!(shutdown.trigger(Reason::Requested));
+        assert_clean(&shutdown.run().report);
+        let receiver = asker.join().unwrap();
+        assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Disconnected, "asked for, and never told");
+    });
+}
