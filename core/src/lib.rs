@@ -61,6 +61,12 @@
 //! - **P8 Signal-safe trigger.** [`Lifecycle::trigger`] and [`Gate::close`] are lock-free and allocate nothing.
 //! - **P9 Wakes run outside every lock.** There is no lock in this crate.
 //! - **P10 Free while running.** To ask whether a shutdown was triggered costs one load.
+//!
+//! # Features
+//!
+//! - `portable-atomic`, off by default: for targets without compare-and-swap, such as a Cortex-M0. It takes the atomics from
+//!   the crate of that name; how that one makes them there, the final program says by portable-atomic's own feature
+//!   `critical-section` or `unsafe-assume-single-core`. Elsewhere it changes nothing.
 
 #![no_std]
 #![forbid(unsafe_code)]

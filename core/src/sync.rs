@@ -1,13 +1,16 @@
 //! The one place in this crate that names atomics.
 //!
 //! Every other module takes them from here, so that another implementation is put in place in this file and nowhere
-//! else: a model checker's, which sees every interleaving (`winddown_loom`), or a scheduler's that a fuzzer leads
-//! (`winddown_shuttle`). CONTRIBUTING.md says how the two are run.
+//! else: an emulation for targets without compare-and-swap (`portable-atomic`), a model checker's, which sees every
+//! interleaving (`winddown_loom`), or a scheduler's that a fuzzer leads (`winddown_shuttle`). CONTRIBUTING.md says how the
+//! last two are run.
 
-#[cfg(not(any(winddown_loom, winddown_shuttle)))]
+#[cfg(not(any(winddown_loom, winddown_shuttle, feature = "portable-atomic")))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 #[cfg(winddown_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+#[cfg(all(feature = "portable-atomic", not(any(winddown_loom, winddown_shuttle))))]
+pub(crate) use portable_atomic::{AtomicU32, AtomicUsize, Ordering};
 #[cfg(winddown_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
