@@ -68,7 +68,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         file: TOKEN,
         from: "        self.reached.store(milestone as u32, Ordering::Release);\n        self.event.notify();",
         to: "        self.event.notify();\n        self.reached.store(milestone as u32, Ordering::Release);",
-        by: Races,
+        by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
     },
     Bug {
         what: "P4: a channel that is asked for late is never closed",
@@ -82,14 +82,14 @@ pub(super) const IN_BINDING: &[Bug] = &[
         file: TRIGGER,
         from: "if self.lifecycle.load().phase() == Phase::Running {\n            // Relaxed",
         to: "if self.lifecycle.load().phase() != Phase::Done {\n            // Relaxed",
-        by: Loom("shutdown::two_who_trigger_while_time_passes"),
+        by: Loom("shutdown::two_who_trigger_one_after_time_has_passed"),
     },
     Bug {
         what: "P5: the clock is read after the look at the phase",
         file: TRIGGER,
         from: "            self.asked_at.store(nanos(now), Ordering::Relaxed);",
         to: "            self.asked_at.store(nanos(self.clock.now()), Ordering::Relaxed);",
-        by: Loom("shutdown::two_who_trigger_while_time_passes"),
+        by: Loom("shutdown::two_who_trigger_one_before_time_passes"),
     },
     Bug {
         what: "P4: a trigger does not wake the driver",

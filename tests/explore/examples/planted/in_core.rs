@@ -87,13 +87,6 @@ pub(super) const IN_CORE: &[Bug] = &[
         by: Loom("gate::a_count_of_nobody_inside"),
     },
     Bug {
-        what: "P3: drained by a pass that is not the last",
-        file: GATE,
-        from: "if before == REFUSED | 1 {",
-        to: "if before & REFUSED != 0 {",
-        by: Races,
-    },
-    Bug {
         what: "P3: \"closed and empty\" is looked at and then stored, in two steps",
         file: GATE,
         from: "        if swapped.is_ok() {\n            self.bell.notify();",

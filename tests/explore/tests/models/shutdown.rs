@@ -41,6 +41,22 @@ fn a_token_against_the_trigger() {
     });
 }
 
+/// P4: work that goes on until it is told to stop, and that the driver waits for.
+#[test]
+fn work_until_the_refusal_against_the_driver() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let (pass, refusing) = (shutdown.enter_owned().unwrap(), shutdown.token_at(Milestone::Refusing));
+        let worker = thread::spawn(move || {
+            refusing.wait();
+            drop(pass);
+        });
+        assert!(shutdown.trigger(Reason::Requested));
+        assert_clean(&shutdown.run().report);
+        worker.join().unwrap();
+    });
+}
+
 /// P2, P3, P4: work that comes while the driver closes the gates, on a thread of its own.
 #[test]
 fn a_pass_against_the_driver() {
@@ -101,22 +117,33 @@ fn two_who_trigger() {
 }
 
 /// P5: the deadlines count from a moment that is not later than the trigger, whoever of two was the first.
-#[test]
-fn two_who_trigger_while_time_passes() {
-    explore(Some(1), || {
+fn two_who_trigger_while_time_passes(one_is_before: bool) {
+    explore(Some(1), move || {
         let clock = ManualClock::new();
         let shutdown = shutdown_by(&clock);
         let pass = shutdown.enter().unwrap();
+        let ask = |shutdown: &Shutdown, clock: &ManualClock| shutdown.trigger(Reason::Requested).then(|| clock.now());
         let (other, theirs) = (shutdown.clone(), clock.clone());
-        let other = thread::spawn(move || other.trigger(Reason::Requested).then(|| theirs.now()));
+        let other = thread::spawn(move || ask(&other, &theirs));
+        let before = if one_is_before { ask(&shutdown, &clock) } else { None };
         clock.advance(SECOND);
-        let triggered = shutdown.trigger(Reason::Requested).then(|| clock.now());
-        let triggered = triggered.or(other.join().unwrap()).expect("one was the first");
+        let after = if one_is_before { None } else { ask(&shutdown, &clock) };
         drop(pass);
         // It is over at one second exactly.
         let began = SECOND - shutdown.run().report.took;
+        let triggered = before.or(after).or(other.join().unwrap()).expect("one was the first");
         assert!(began <= triggered, "triggered by {triggered:?}, and counted from {began:?}");
     });
+}
+
+#[test]
+fn two_who_trigger_one_before_time_passes() {
+    two_who_trigger_while_time_passes(true);
+}
+
+#[test]
+fn two_who_trigger_one_after_time_has_passed() {
+    two_who_trigger_while_time_passes(false);
 }
 
 /// P6: an end by force, of a wait that nothing else ends.
