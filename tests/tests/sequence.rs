@@ -299,6 +299,11 @@ fn times_at_the_end_of_time_do_not_overflow() {
     let mut driven = Driven::begun(endless, &stages, Duration::MAX.saturating_sub(secs(1)), TERM);
     driven.in_flight(1, 1, 0);
     assert_eq!(outcome(&driven.at(Duration::MAX)), Outcome::StageAbandoned);
+
+    // P5: a lame duck that would be longer than time is.
+    let last_second = Duration::MAX.saturating_sub(secs(1));
+    let mut driven = Driven::begun(budget(), &[], last_second, TERM);
+    assert_eq!(driven.at(last_second).last(), Some(&Wait(driven.sequence.end())));
 }
 
 #[test]
