@@ -103,6 +103,9 @@ pub fn run(program: &Program) {
 fn check_error(error: &EnvError, asked: usize, text: Option<&str>) {
     assert_eq!((error.variable, Some(error.value.as_str())), (Budget::VARIABLES[asked - 1], text));
     assert!(!matches!(Number::of(&error.value), Number::Seconds(_)), "{error:?} is a number");
+    if error.value.len() > 16 {
+        return; // A long one is slow to tell, and is told no other way.
+    }
     let told = error.to_string();
     assert!(told.starts_with(error.variable) && told.contains(&format!("{:?}", error.value)), "{told}");
 }

@@ -69,8 +69,8 @@ impl Op {
             52..60 => Self::Finish,
             60..66 => Self::WaitForGroup,
             66..74 => Self::Compare(parts::outcome(bytes)?, parts::outcome(bytes)?, parts::reason(bytes)?),
-            74..76 => Self::TellAll,
-            76..166 => Self::Gate(DoorOp::next(bytes)?),
+            74 => Self::TellAll,
+            75..166 => Self::Gate(DoorOp::next(bytes)?),
             _ => Self::Group(DoorOp::next(bytes)?),
         })
     }

@@ -58,7 +58,7 @@ impl Program {
     fn stages(bytes: &mut Unstructured) -> Result<Vec<Stage>> {
         let drawn: u8 = bytes.arbitrary()?;
         // 0 to 8, and seldom up to more than there can be.
-        let count = usize::from(if drawn < 240 { drawn % 9 } else { bytes.arbitrary::<u8>()? % 70 });
+        let count = usize::from(if drawn < 252 { drawn % 9 } else { bytes.arbitrary::<u8>()? % 70 });
         let (wishes, rings): (u8, bool) = (bytes.arbitrary()?, bytes.arbitrary::<u8>()? > 200);
         let mut stages = Vec::with_capacity(count);
         for index in 0..count {
@@ -166,7 +166,10 @@ impl<'a> Arbitrary<'a> for Program {
 pub fn run(program: &Program) {
     let answer = Plan::new(program.budget, &program.stages);
     match (plan::check(&program.budget, &program.stages, &answer), answer) {
-        (Some(graph), Ok(plan)) => wind_down(program, &program.budget, &program.stages, graph, plan),
+        (Some(graph), Ok(plan)) => {
+            assert_eq!((plan.budget(), plan.stages()), (&program.budget, program.stages.len()));
+            wind_down(program, &program.budget, &program.stages, graph, Sequence::new(plan));
+        }
         (_, answer) => {
             // To be told is part of it.
             let mut told = Told(0);
@@ -176,7 +179,7 @@ pub fn run(program: &Program) {
             let (budget, stages) = program.mended();
             let answer = Plan::new(budget, &stages);
             let graph = plan::check(&budget, &stages, &answer).expect("mended");
-            wind_down(program, &budget, &stages, graph, answer.expect("mended"));
+            wind_down(program, &budget, &stages, graph, Sequence::new(answer.expect("mended")));
         }
     }
 }
@@ -200,23 +203,20 @@ struct World<'a> {
     over: bool,
 }
 
-fn wind_down(program: &Program, budget: &Budget, stages: &[Stage], graph: Graph, plan: Plan) {
-    assert_eq!((plan.budget(), plan.stages()), (budget, stages.len()));
+fn wind_down(program: &Program, budget: &Budget, stages: &[Stage], graph: Graph, mut sequence: Sequence) {
     let (trigger, reason) = (program.triggered_at, program.reason);
-    let mut sequence = Sequence::new(plan);
     let forced = Observed { forced: Some(Forced::Call), ..Observed::default() };
     assert_eq!((sequence.poll(Duration::MAX, forced), sequence.end()), (Step::Wait(None), None), "not begun");
     assert!(!sequence.ended(0, Fate::Completed), "not begun");
     sequence.begin(trigger, reason);
     let witness = Witness::new(budget, stages, graph, trigger, reason);
     assert_eq!((sequence.end(), sequence.lingers_until()), (Some(witness.times.end), witness.times.lingers));
-    let mut world =
-        World { sequence, witness, observed: Observed::default(), now: trigger, due: trigger, over: false };
+    let mut world = World { sequence, witness, observed: Observed::default(), now: trigger, due: trigger, over: false };
     for &turn in &program.turns {
         let _ = world.poll();
         world.turn(turn);
     }
-    world.to_the_end(program.hang);
+    world.run_out(program.hang);
 }
 
 impl World<'_> {
@@ -259,7 +259,7 @@ impl World<'_> {
     }
 
     /// P6: whatever is left, it is over by the deadline, in so many polls and no more.
-    fn to_the_end(&mut self, hang: bool) {
+    fn run_out(&mut self, hang: bool) {
         // Each stage begins and is abandoned, with a wait between; the rest is milestones and their waits.
         for _ in 0..3 * MAX_STAGES + 20 {
             match self.poll() {

@@ -9,14 +9,13 @@ use winddown_core::{Escalate, Escalation};
 pub fn counts(policy: &Escalation, last: Option<Duration>, now: Duration) -> bool {
     match last {
         None => true,
-        Some(last) if now < last => policy.spacing == Duration::ZERO,
-        Some(last) => now - last >= policy.spacing,
+        Some(last) => now.saturating_sub(last) >= policy.spacing,
     }
 }
 
 /// What follows from this many: the end of the process before the end of all waiting before nothing.
 pub fn decide(policy: &Escalation, interrupts: u8) -> Escalate {
-    let reached = |at: Option<u8>| at.is_some() && interrupts >= at.unwrap();
+    let reached = |at: Option<u8>| at.is_some_and(|at| interrupts >= at);
     if reached(policy.exit_at) {
         Escalate::Exit
     } else if reached(policy.force_at) {

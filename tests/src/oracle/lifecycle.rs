@@ -65,12 +65,8 @@ impl Lifecycle {
     /// Whether a state that was loaded says the same.
     #[must_use]
     pub fn is(&self, state: State) -> bool {
-        let seen = Self {
-            phase: state.phase(),
-            reason: state.reason(),
-            forced: state.forced(),
-            repeats: state.repeats(),
-        };
+        let seen =
+            Self { phase: state.phase(), reason: state.reason(), forced: state.forced(), repeats: state.repeats() };
         *self == seen
     }
 }

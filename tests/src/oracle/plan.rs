@@ -56,9 +56,10 @@ impl Graph {
         }
         let mut graph = Self { needs, behind: [Duration::ZERO; MAX_STAGES], chain: Duration::ZERO, reach: needs };
         for middle in 0..count {
-            for stage in 0..count {
-                if has(graph.reach[stage], middle) {
-                    graph.reach[stage] |= graph.reach[middle];
+            let behind = graph.reach[middle];
+            for reach in &mut graph.reach[..count] {
+                if has(*reach, middle) {
+                    *reach |= behind;
                 }
             }
         }
@@ -77,7 +78,7 @@ impl Graph {
             for stage in (0..count).chain((0..count).rev()) {
                 let length = self.behind[stage].saturating_add(kept(&stages[stage]));
                 self.chain = self.chain.max(length);
-                for need in (0..count).filter(|&need| has(self.needs[stage], need)) {
+                for need in members(self.needs[stage]) {
                     if self.behind[need] < length {
                         self.behind[need] = length;
                         changed = true;
@@ -124,8 +125,16 @@ impl Graph {
     }
 }
 
+/// The stages of a mask, the lowest first.
 fn members(mask: u64) -> impl Iterator<Item = usize> {
-    (0..MAX_STAGES).filter(move |&stage| has(mask, stage))
+    let without_lowest = |left: &u64| Some(left & (left - 1)).filter(|&left| left != 0);
+    std::iter::successors(Some(mask).filter(|&mask| mask != 0), without_lowest)
+        .map(|left| left.trailing_zeros() as usize)
+}
+
+/// As many stages as that.
+fn first(count: usize) -> u64 {
+    (0..count).fold(0, |mask, stage| mask | 1 << stage)
 }
 
 /// Whether stages and budget fit, as far as the graph is sound.
@@ -146,10 +155,9 @@ pub fn check<T>(budget: &Budget, stages: &[Stage], answer: &Result<T, PlanError>
         assert_eq!(answer.as_ref().err(), Some(&PlanError::TooManyStages { given: count }));
         return None;
     }
-    let unknown = |stage: &Stage, after: usize| after >= count && stage.after.is_some_and(|mask| has(mask, after));
-    let sound = stages
-        .iter()
-        .all(|stage| stage.limit != Some(Duration::ZERO) && !(count..MAX_STAGES).any(|after| unknown(stage, after)));
+    let known = first(count);
+    let unknown = |stage: &Stage| stage.after.unwrap_or(0) & !known;
+    let sound = stages.iter().all(|stage| stage.limit != Some(Duration::ZERO) && unknown(stage) == 0);
     let graph = sound.then(|| Graph::of(stages));
     match *answer {
         Ok(_) => {
@@ -159,7 +167,7 @@ pub fn check<T>(budget: &Budget, stages: &[Stage], answer: &Result<T, PlanError>
             return Some(graph);
         }
         Err(PlanError::ZeroLimit { stage }) => assert_eq!(stages[stage].limit, Some(Duration::ZERO)),
-        Err(PlanError::UnknownStage { stage, after }) => assert!(after < MAX_STAGES && unknown(&stages[stage], after)),
+        Err(PlanError::UnknownStage { stage, after }) => assert!(has(unknown(&stages[stage]), after)),
         Err(PlanError::Cycle { ring }) => {
             let graph = graph.expect("what is wrong with one stage comes first");
             assert!(graph.is_ring(ring), "no ring: {ring:#b} of {:?}", &graph.needs[..count]);

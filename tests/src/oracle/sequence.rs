@@ -282,7 +282,7 @@ impl<'a> Witness<'a> {
         let limited = self.stages[stage].limit.map_or(Duration::MAX, |limit| self.now.saturating_add(limit));
         assert_eq!(deadline, limited.min(self.latest(stage)), "stage {stage}'s deadline");
         assert!(deadline <= self.times.end && deadline > self.now);
-        let given = deadline - self.now;
+        let given = deadline.saturating_sub(self.now);
         assert!(self.late || given >= kept(&self.stages[stage]), "P5: less than what is kept for stage {stage}");
         self.places[stage] = Place::Running { deadline };
     }

@@ -53,7 +53,7 @@ impl Notify for Bell<'_> {
             let over = gate.is_closed() && gate.is_drained() && gate.in_flight() == 0;
             over && gate.enter().is_err_and(|refused| refused == Refused::Closed) && !gate.close() && gate.is_drained()
         });
-        self.misled.set(self.misled.get() | !right);
+        self.misled.set(self.misled.get() || !right);
     }
 }
 
