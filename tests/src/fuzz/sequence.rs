@@ -1,5 +1,5 @@
 //! The sans-IO driver with arbitrary plans, clocks, hooks and observations, under the eyes of a
-//! [`Witness`](crate::oracle::sequence::Witness). First the plan itself: what is refused is refused for what is so, and
+//! [`Witness`]. First the plan itself: what is refused is refused for what is so, and
 //! is then mended, so that every input comes to a wind-down.
 
 use std::time::Duration;
