@@ -175,8 +175,8 @@ impl Lifecycle {
         self.ask(reason, reason.is_interrupt())
     }
 
-    /// As [`trigger`](Self::trigger), but a repeated interrupt is counted among the other triggers: for one that comes
-    /// too soon after the last to be another press of a key.
+    /// As [`trigger`](Self::trigger), but an interrupt does not count as one: the first counts nowhere, a later one among
+    /// the other triggers. For one that comes too soon after the last to be another press of a key.
     pub fn trigger_uncounted(&self, reason: Reason) -> Triggered {
         self.ask(reason, false)
     }

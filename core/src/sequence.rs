@@ -129,7 +129,8 @@ impl Sequence {
         self.part = Part::Asked;
         self.now = triggered_at;
         self.end = triggered_at.saturating_add(budget.total()).saturating_sub(budget.flush);
-        self.refuse_at = triggered_at.saturating_add(lame_duck);
+        // A budget's lame duck is within its total; the end of time may come before.
+        self.refuse_at = triggered_at.saturating_add(lame_duck).min(self.end);
         let latest = self.stages_begin_by().saturating_sub(budget.force_close);
         let capped = self.refuse_at.saturating_add(budget.drain.unwrap_or(Duration::MAX));
         self.drain_until = latest.min(capped);

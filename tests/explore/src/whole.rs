@@ -25,10 +25,10 @@ pub(super) struct Program {
     end: End,
 }
 
-/// What the thread that began it all does in the end, so that all waiting ends.
+/// What the thread that began it all does in the end, so that all waiting ends; and what others may do meanwhile.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// It asks.
+    /// It asks. Nobody forces, and no time passes: everything must go well.
     Ask,
     /// It asks, and forces.
     Force,
@@ -94,6 +94,7 @@ type Inbox = Option<VecDeque<(Class, OwnedPass)>>;
 /// What the threads share, in locks and atomics that are no part of the race.
 #[derive(Default)]
 struct Book {
+    may_go_wrong: bool,
     inboxes: Vec<Mutex<Inbox>>,
     /// Admitted and not gone, without the class Low.
     inside: AtomicUsize,
@@ -112,7 +113,12 @@ struct Book {
 pub(super) fn run(program: &Program) {
     let Threads(threads) = &program.threads;
     let inboxes = threads.iter().map(|_| Mutex::new(Some(VecDeque::new()))).collect();
-    let book = Arc::new(Book { inboxes, at_closing: AtomicUsize::new(usize::MAX), ..Book::default() });
+    let book = Arc::new(Book {
+        may_go_wrong: program.end != End::Ask,
+        inboxes,
+        at_closing: AtomicUsize::new(usize::MAX),
+        ..Book::default()
+    });
     let clock = ManualClock::new();
     let theirs = book.clone();
     let closing = move || theirs.at_closing.store(theirs.inside.load(SeqCst), SeqCst);
@@ -233,12 +239,9 @@ impl Racer {
             Step::Ask { interrupt } => {
                 self.book.ask(&shutdown, if interrupt { Reason::Failure } else { Reason::Signal(15) });
             }
-            Step::Force => {
-                if shutdown.is_shutting_down() {
-                    self.book.force(&shutdown);
-                }
-            }
-            Step::Advance => self.book.advance(&self.clock),
+            Step::Force if self.book.may_go_wrong && shutdown.is_shutting_down() => self.book.force(&shutdown),
+            Step::Advance if self.book.may_go_wrong => self.book.advance(&self.clock),
+            Step::Force | Step::Advance => {}
             Step::Kicker { at, comes_back } => self.kicker(&shutdown, at, comes_back),
             Step::TakeBack => drop(self.kickers.pop()),
             Step::Keep => {

@@ -1,5 +1,8 @@
 //! Races of all kinds: see `winddown_explore`. On real threads; under `cargo races` in the order that bytes say.
 
+use std::fs;
+use std::path::Path;
+
 use winddown_explore::run;
 
 /// xorshift64.
@@ -24,5 +27,20 @@ fn many_races() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for _ in 0..races {
         run(&random.bytes(512)).expect("bytes enough");
+    }
+}
+
+/// What the fuzzer has found worth keeping.
+#[test]
+fn kept_races() {
+    for folder in ["seeds", "regressions"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(folder).join("schedule");
+        // Nothing was found yet: no folder.
+        let files = fs::read_dir(&folder).map(|files| files.map(|file| file.unwrap().path()).collect::<Vec<_>>());
+        let files = if folder.ends_with("seeds/schedule") { files.unwrap() } else { files.unwrap_or_default() };
+        for file in files {
+            println!("{}", file.display());
+            run(&fs::read(file).unwrap()).expect("bytes enough");
+        }
     }
 }

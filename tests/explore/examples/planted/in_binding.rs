@@ -146,7 +146,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         file: DRIVE,
         from: "                Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),",
         to: "                Step::Wait(until) => {\n                    let key = inner.trigger.driver.key().max(key);\n                    inner.trigger.clock.wait(&inner.trigger.driver, key, until);\n                }",
-        by: Loom("shutdown::a_force_against_the_driver"),
+        by: Races,
     },
     Bug {
         what: "P9: a kicker that is taken back is dropped under the lock",

@@ -208,7 +208,7 @@ fn a_kicker_that_comes_back() {
     explore(Some(1), || {
         let shutdown = shutdown();
         let [one, two] = [(); 2].map(|()| Farewell(shutdown.clone()));
-        let other = shutdown.kicker(move || drop(one));
+        let other = shutdown.kicker_at_last_call(move || drop(one));
         let kicker = shutdown.kicker(move || drop((other, two)));
         assert!(shutdown.trigger(Reason::Requested));
         assert_clean(&shutdown.run().report);

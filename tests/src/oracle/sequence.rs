@@ -1,0 +1,317 @@
+//! A witness of one wind-down: holds every single step against what the documentation says may come next.
+//!
+//! It decides nothing. From the budget and the trigger it knows all the times, from the steps so far where things are;
+//! each further step has to be the right one there, and each wait has to be for something, and for no longer than it.
+
+use std::time::Duration;
+
+use winddown_core::{Budget, Fate, InFlight, MAX_STAGES, Milestone, Observed, Outcome, Reason, Stage, Step};
+
+use super::plan::{Graph, kept, total};
+
+/// The times that are fixed at the trigger (P5).
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Nothing is waited for any more.
+    pub end: Duration,
+    /// The longest chain of stages has what is kept for it if it begins by then.
+    pub stages_begin_by: Duration,
+    /// The lame duck's end.
+    pub refuse: Duration,
+    /// The drain's deadline.
+    pub drain: Duration,
+    /// The cap of class High.
+    pub high: Duration,
+    /// Idle connections are ended.
+    pub linger: Duration,
+    /// Those that were ended are not waited for any more.
+    pub lingers: Duration,
+}
+
+impl Times {
+    /// By the budget's picture. Where a sum is beyond the end of time, it is the end of time.
+    #[must_use]
+    pub fn of(budget: &Budget, chain: Duration, trigger: Duration, reason: Reason) -> Self {
+        let end = trigger.saturating_add(total(budget)).saturating_sub(budget.flush);
+        let stages_begin_by = end.saturating_sub(chain);
+        let cut = stages_begin_by.saturating_sub(budget.force_close);
+        let lame_duck = if reason.is_interrupt() { Duration::ZERO } else { budget.lame_duck };
+        let refuse = trigger.saturating_add(lame_duck).min(end);
+        let linger = refuse.saturating_add(budget.linger);
+        Self {
+            end,
+            stages_begin_by,
+            refuse,
+            drain: budget.drain.map_or(cut, |drain| refuse.saturating_add(drain).min(cut)),
+            high: refuse.saturating_add(budget.high),
+            linger,
+            lingers: linger.saturating_add(budget.linger),
+        }
+    }
+}
+
+/// Where one stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Waiting,
+    Running { deadline: Duration },
+    Over,
+}
+
+/// What was seen of one wind-down.
+#[derive(Debug)]
+pub struct Witness<'a> {
+    stages: &'a [Stage],
+    graph: Graph,
+    force_close: Duration,
+    /// What is due when.
+    pub times: Times,
+    places: [Place; MAX_STAGES],
+    now: Duration,
+    /// Until when the caller was told to wait.
+    due: Duration,
+    /// Whether a poll came later than was asked for: then nothing is owed to the stages.
+    late: bool,
+    last: Option<Milestone>,
+    high_late: bool,
+    ended_idle: bool,
+    last_call_until: Duration,
+    worst: Outcome,
+}
+
+impl<'a> Witness<'a> {
+    /// Of a wind-down that was triggered now.
+    #[must_use]
+    pub fn new(budget: &Budget, stages: &'a [Stage], graph: Graph, trigger: Duration, reason: Reason) -> Self {
+        let times = Times::of(budget, graph.chain, trigger, reason);
+        Self {
+            stages,
+            graph,
+            force_close: budget.force_close,
+            times,
+            places: [Place::Waiting; MAX_STAGES],
+            now: trigger,
+            due: trigger,
+            // At the end of time there is less of it than the budget says.
+            late: trigger.checked_add(total(budget)).is_none(),
+            last: None,
+            high_late: false,
+            ended_idle: false,
+            last_call_until: Duration::MAX,
+            worst: Outcome::Clean,
+        }
+    }
+
+    /// The stages that are running, the lowest first.
+    pub fn running(&self) -> impl Iterator<Item = usize> {
+        (0..self.stages.len()).filter(|&stage| matches!(self.places[stage], Place::Running { .. }))
+    }
+
+    /// The next poll and what came of it.
+    ///
+    /// # Panics
+    ///
+    /// When it should have been something else.
+    pub fn polled(&mut self, now: Duration, observed: Observed, step: Step) {
+        self.late |= now > self.due;
+        self.now = self.now.max(now);
+        if let (Some(by), true) = (observed.forced, self.last != Some(Milestone::Done)) {
+            self.at_least(Outcome::Forced(by));
+        }
+        match step {
+            Step::Wait(until) => {
+                self.waits(observed, until.expect("begun"));
+                return;
+            }
+            Step::Reach(milestone) => self.reaches(observed, milestone),
+            Step::EndIdle => {
+                assert!(self.is_draining() && self.idle_are_owed(observed), "nobody idle is to be ended");
+                self.ended_idle = true;
+            }
+            Step::Start { stage, deadline } => self.starts(observed, stage, deadline),
+            Step::Abandon { stage, started } => self.abandons(observed, stage, started),
+            Step::Finish(outcome) => {
+                assert_eq!(self.last, Some(Milestone::Done), "finished before it was done");
+                assert_eq!(outcome, self.worst);
+            }
+        }
+        self.due = self.now;
+    }
+
+    /// A stage is said to have ended; `news` is what the sequence made of it (P7).
+    ///
+    /// # Panics
+    ///
+    /// When it is news of a stage that is not running, and when it is none of one that is.
+    pub fn ended(&mut self, stage: usize, fate: Fate, news: bool) {
+        let running = self.running().any(|running| running == stage);
+        assert_eq!(news, running, "stage {stage} is {:?}", self.places.get(stage));
+        if news {
+            self.places[stage] = Place::Over;
+            self.at_least(match fate {
+                Fate::Completed => Outcome::Clean,
+                Fate::Failed | Fate::Panicked => Outcome::Failed,
+                Fate::Abandoned | Fate::NotStarted => Outcome::StageAbandoned,
+            });
+        }
+    }
+
+    fn at_least(&mut self, outcome: Outcome) {
+        if outcome > self.worst {
+            self.worst = outcome;
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        matches!(self.last, Some(Milestone::Refusing | Milestone::HighLate))
+    }
+
+    fn overdue(&self, observed: Observed) -> bool {
+        observed.forced.is_some() || self.now >= self.times.drain
+    }
+
+    /// Whether idle connections are waited for.
+    fn lingering(&self, observed: Observed) -> bool {
+        observed.lingering && !self.overdue(observed) && self.now < self.times.lingers
+    }
+
+    /// Whether there are connections of which the idle ones still have to be told of the end.
+    fn idle_are_owed(&self, observed: Observed) -> bool {
+        (observed.connected || self.lingering(observed)) && !self.ended_idle && self.now >= self.times.linger
+    }
+
+    /// The work that is waited for: critical, and high that is not late.
+    fn waited_for(&self, InFlight { critical, high, .. }: InFlight) -> (bool, bool) {
+        (critical > 0, high > 0 && !self.high_late)
+    }
+
+    /// The stages, one bit each, that wait for nobody who is not over.
+    fn may_begin(&self) -> u64 {
+        let (mut over, mut may) = (0, 0);
+        for stage in 0..self.stages.len() {
+            over |= u64::from(self.places[stage] == Place::Over) << stage;
+        }
+        for stage in 0..self.stages.len() {
+            let free = self.places[stage] == Place::Waiting && self.graph.needs[stage] & !over == 0;
+            may |= u64::from(free) << stage;
+        }
+        may
+    }
+
+    /// When a stage has to be over, whatever happens.
+    fn latest(&self, stage: usize) -> Duration {
+        self.times.end.saturating_sub(self.graph.behind[stage])
+    }
+
+    fn waits(&mut self, observed: Observed, until: Duration) {
+        assert!(observed.forced.is_none(), "waits though forced");
+        assert!(until <= self.times.end, "P5: waits beyond the end, {:?}", self.times.end);
+        assert!(self.now < until, "waits for what has come");
+        let mut soonest = Duration::MAX;
+        let mut also = |counts: bool, until: Duration| soonest = if counts { soonest.min(until) } else { soonest };
+        match self.last {
+            Some(Milestone::Triggered) => also(true, self.times.refuse),
+            Some(Milestone::Refusing | Milestone::HighLate) => {
+                let (critical, high) = self.waited_for(observed.in_flight);
+                let lingering = self.lingering(observed);
+                assert!(critical || high || lingering, "waits for nothing");
+                also(true, self.times.drain);
+                also(high, self.times.high);
+                also((observed.connected || lingering) && !self.ended_idle, self.times.linger);
+                also(lingering, self.times.lingers);
+            }
+            Some(Milestone::LastCall) => {
+                assert!(observed.in_flight.critical > 0 || observed.in_flight.high > 0, "waits for nothing");
+                also(true, self.last_call_until);
+            }
+            Some(Milestone::Closing) => {
+                assert_eq!(self.may_begin(), 0, "waits, and does not begin stages that it could begin");
+                for place in &self.places[..self.stages.len()] {
+                    if let Place::Running { deadline } = *place {
+                        also(true, deadline);
+                    }
+                }
+            }
+            None | Some(Milestone::Done) => panic!("waits after {:?}", self.last),
+        }
+        assert_eq!(until, soonest, "waits for something else");
+        self.due = until;
+    }
+
+    /// P1, P3: in order, and not before its time.
+    fn reaches(&mut self, observed: Observed, milestone: Milestone) {
+        assert!(self.last < Some(milestone), "{milestone:?} after {:?}", self.last);
+        let InFlight { critical, high, .. } = observed.in_flight;
+        let forced = observed.forced.is_some();
+        let empty = (critical, high) == (0, 0);
+        assert!(!self.is_draining() || !self.idle_are_owed(observed), "the idle were not told before {milestone:?}");
+        match milestone {
+            Milestone::Triggered => {}
+            Milestone::Refusing => {
+                assert_eq!(self.last, Some(Milestone::Triggered));
+                assert!(forced || self.now >= self.times.refuse, "no lame duck");
+            }
+            Milestone::HighLate => {
+                assert_eq!(self.last, Some(Milestone::Refusing));
+                assert!(high > 0 && self.now >= self.times.high && !self.overdue(observed), "high work is not late");
+                self.high_late = true;
+                self.at_least(Outcome::DrainTimedOut);
+            }
+            Milestone::LastCall => {
+                let only_late = self.waited_for(observed.in_flight) == (false, false) && !self.lingering(observed);
+                assert!(self.is_draining() && !empty, "the last call is for nobody");
+                assert!(self.overdue(observed) || only_late, "P3: the last call is early");
+                self.last_call_until = self.now.saturating_add(self.force_close).min(self.times.stages_begin_by);
+                self.at_least(Outcome::DrainTimedOut);
+            }
+            Milestone::Closing if self.last == Some(Milestone::LastCall) => {
+                assert!(forced || empty || self.now >= self.last_call_until, "P3: the last call is not over");
+            }
+            Milestone::Closing => {
+                assert!(self.is_draining() && empty, "P3: closing with work in flight");
+                assert!(!self.lingering(observed), "closing with idle connections that have time left");
+            }
+            Milestone::Done => {
+                assert_eq!(self.last, Some(Milestone::Closing));
+                let left = (0..self.stages.len()).find(|&stage| self.places[stage] != Place::Over);
+                assert_eq!(left, None, "P7: done, and nothing is known of a stage");
+            }
+        }
+        let in_time = self.late || forced || self.now <= self.times.stages_begin_by;
+        assert!(milestone != Milestone::Closing || in_time, "P5: the drain has eaten the stages' time");
+        self.last = Some(milestone);
+    }
+
+    fn starts(&mut self, observed: Observed, stage: usize, deadline: Duration) {
+        assert_eq!(self.last, Some(Milestone::Closing), "a stage begins outside of closing");
+        assert!(observed.forced.is_none(), "begins a stage though forced");
+        assert!(
+            self.may_begin() >> stage & 1 == 1,
+            "stage {stage} is {:?}, or what it waits for is not over",
+            self.places[stage]
+        );
+        let limited = self.stages[stage].limit.map_or(Duration::MAX, |limit| self.now.saturating_add(limit));
+        assert_eq!(deadline, limited.min(self.latest(stage)), "stage {stage}'s deadline");
+        assert!(deadline <= self.times.end && deadline > self.now);
+        let given = deadline.saturating_sub(self.now);
+        assert!(self.late || given >= kept(&self.stages[stage]), "P5: less than what is kept for stage {stage}");
+        self.places[stage] = Place::Running { deadline };
+    }
+
+    fn abandons(&mut self, observed: Observed, stage: usize, started: bool) {
+        assert_eq!(self.last, Some(Milestone::Closing), "a stage is abandoned outside of closing");
+        let forced = observed.forced.is_some();
+        match self.places[stage] {
+            Place::Running { deadline } => assert!(started && (forced || self.now >= deadline), "abandoned early"),
+            Place::Waiting => {
+                let no_time = self.may_begin() >> stage & 1 == 1 && self.now >= self.latest(stage);
+                assert!(!started && (forced || no_time), "not begun, though there is time");
+                let kept_nothing = kept(&self.stages[stage]) == Duration::ZERO;
+                assert!(forced || self.late || kept_nothing, "P5: what was kept for stage {stage} is gone");
+            }
+            Place::Over => panic!("P7: stage {stage} was over"),
+        }
+        self.places[stage] = Place::Over;
+        self.at_least(Outcome::StageAbandoned);
+    }
+}
