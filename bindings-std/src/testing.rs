@@ -27,7 +27,7 @@ use winddown_core::Outcome;
 
 use crate::Report;
 use crate::event_count::EventCount;
-use crate::sync::{Arc, AtomicU64, Condvar, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, Condvar, Mutex, Ordering, look};
 
 /// A clock that stands still until it is told to go on. Clones are the same clock.
 ///
@@ -62,7 +62,7 @@ impl ManualClock {
     #[must_use]
     pub fn now(&self) -> Duration {
         // Relaxed: whoever was woken by `advance` got the new time with the notification.
-        Duration::from_nanos(self.shared.now.load(Ordering::Relaxed))
+        Duration::from_nanos(look(&self.shared.now))
     }
 
     /// Lets time pass at once. Everyone whose time has come is woken before this returns; what they then do, they do
@@ -73,8 +73,10 @@ impl ManualClock {
     /// After 584 years.
     pub fn advance(&self, by: Duration) {
         let sleepers = self.shared.sleepers.lock();
-        let now = self.now() + by;
-        self.shared.now.store(now.as_nanos().try_into().expect("584 years are enough"), Ordering::Relaxed);
+        let by = u64::try_from(by.as_nanos()).ok();
+        // Relaxed: as in `now`.
+        let passed = by.and_then(|by| self.shared.now.fetch_add(by, Ordering::Relaxed).checked_add(by));
+        let now = Duration::from_nanos(passed.expect("584 years are enough"));
         let due: Vec<_> = sleepers.iter().filter(|sleeper| sleeper.until <= now).map(|s| s.event.clone()).collect();
         drop(sleepers);
         for event in due {

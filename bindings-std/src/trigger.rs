@@ -16,8 +16,9 @@ const NEVER: u64 = u64::MAX;
 /// # Invariants
 ///
 /// 1. Nothing here locks, allocates, blocks or frees (P8, G1).
-/// 2. `asked_at` is written only by a caller who has seen the phase Running after stamping the clock, so what it holds
-///    is never later than the trigger: the deadline that follows from it is never late (P5).
+/// 2. `asked_at` is the least of the stamps of those who asked, and whoever was the first has stamped before: it is never
+///    later than the trigger, and the deadline that follows from it is never late (P5). (Simply stored by whoever sees
+///    the phase Running it may be late, since a load of the phase may be out of date.)
 pub(crate) struct Trigger {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) clock: Clock,
@@ -42,8 +43,9 @@ impl Trigger {
         }
     }
 
-    /// Asks to stop: one stamp of the clock, one read-modify-write of the lifecycle, one wake of the driver. (An
-    /// interrupt takes another read-modify-write, so that two at the same moment count as one.) Async-signal-safe.
+    /// Asks to stop: one stamp of the clock and its minimum, one read-modify-write of the lifecycle, one wake of the
+    /// driver. (An interrupt takes another read-modify-write, so that two at the same moment count as one.)
+    /// Async-signal-safe.
     ///
     /// Says what the caller has to do about an interrupt.
     pub(crate) fn fire(&self, reason: Reason) -> Escalate {
@@ -55,9 +57,10 @@ impl Trigger {
     /// As `fire`, but the driver is the caller's to wake. Says also whether this call began the wind-down.
     pub(crate) fn ask(&self, reason: Reason) -> (bool, Escalate) {
         let now = self.clock.now();
+        // Who comes later has a later stamp, and nothing to add.
         if self.lifecycle.load().phase() == Phase::Running {
-            // Relaxed: published by the release of the trigger below, or by that of a racing caller's next trigger.
-            self.asked_at.store(nanos(now), Ordering::Relaxed);
+            // Relaxed: published by the release of the trigger below.
+            self.asked_at.fetch_min(nanos(now), Ordering::Relaxed);
         }
         let counts = reason.is_interrupt() && self.interrupt_counts(now);
         let triggered = if counts || !reason.is_interrupt() {
@@ -87,7 +90,7 @@ impl Trigger {
     }
 
     /// When it was asked for. Call it after having seen a phase other than Running (an acquire, which pairs with the
-    /// release of the trigger that followed the store).
+    /// release of the trigger that followed the first one's stamp).
     pub(crate) fn asked_at(&self) -> Duration {
         Duration::from_nanos(self.asked_at.load(Ordering::Relaxed))
     }

@@ -16,6 +16,12 @@ pub(crate) use explorer::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 pub(crate) use explorer::sync::mpsc;
 pub(crate) use explorer::thread;
 
+/// A look at a word that orders nothing. It changes nothing, either, but loom never moves a plain load behind a store that
+/// came later in the execution that it began with (tokio-rs/loom 166).
+pub(crate) fn look(word: &AtomicU64) -> u64 {
+    word.fetch_add(0, super::Ordering::Relaxed)
+}
+
 /// In the shape of `parking_lot::Mutex`.
 pub(crate) struct Mutex<T>(explorer::sync::Mutex<T>);
 

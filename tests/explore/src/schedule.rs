@@ -57,7 +57,8 @@ impl Explorer {
 /// What is being run.
 static CURRENT: Mutex<Option<Arc<Race>>> = Mutex::new(None);
 
-/// Each choice among several takes a byte; with none left, whoever runs goes on while that is possible.
+/// Each choice among several takes a byte. Seven of eight, and all where none is left, let go on who runs, if that is
+/// possible: an order that needs somebody to stand still for long would else hardly be found.
 struct Bytes {
     jobs: Receiver<Job>,
     ask: Sender<()>,
@@ -77,8 +78,13 @@ impl Scheduler for Bytes {
         if let [only] = runnable {
             return Some(only.id());
         }
-        let goes_on = || runnable.iter().position(|task| Some(task.id()) == current).unwrap_or(0);
-        let chosen = self.choices.next().map_or_else(goes_on, |choice| usize::from(choice) % runnable.len());
+        let running = runnable.iter().position(|task| Some(task.id()) == current);
+        let choice = self.choices.next().map(usize::from);
+        let chosen = match (choice, running) {
+            (None, running) => running.unwrap_or(0),
+            (Some(choice), Some(running)) if choice % 8 != 0 => running,
+            (Some(choice), _) => choice / 8 % runnable.len(),
+        };
         Some(runnable[chosen].id())
     }
 

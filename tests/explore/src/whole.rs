@@ -46,9 +46,8 @@ enum Step {
     Ask { interrupt: bool },
     Force,
     Advance,
-    Kicker { at: When, comes_back: bool },
+    Kicker { at: When, comes_back: bool, kept: bool },
     TakeBack,
-    Keep,
     Hook,
     Channel(When),
     Join,
@@ -212,7 +211,7 @@ struct Racer {
     group: WaitGroup,
     passes: Vec<(Class, OwnedPass)>,
     members: Vec<Member>,
-    kickers: Vec<(Kicker, When, Arc<AtomicUsize>)>,
+    kickers: Vec<Kicker>,
     channels: Vec<Receiver<Infallible>>,
     seen: Phase,
 }
@@ -242,16 +241,8 @@ impl Racer {
             Step::Force if self.book.may_go_wrong && shutdown.is_shutting_down() => self.book.force(&shutdown),
             Step::Advance if self.book.may_go_wrong => self.book.advance(&self.clock),
             Step::Force | Step::Advance => {}
-            Step::Kicker { at, comes_back } => self.kicker(&shutdown, at, comes_back),
+            Step::Kicker { at, comes_back, kept } => self.kicker(&shutdown, at, comes_back, kept),
             Step::TakeBack => drop(self.kickers.pop()),
-            Step::Keep => {
-                if let Some((kicker, at, runs)) = self.kickers.pop() {
-                    kicker.keep();
-                    if at == When::Triggered {
-                        locked(&self.book.kept).push(runs);
-                    }
-                }
-            }
             Step::Hook => self.hook(&shutdown),
             Step::Channel(when) => self.channels.push(shutdown.token_at(when.into()).receiver()),
             Step::Join => self.members.extend(self.group.join()),
@@ -324,7 +315,7 @@ impl Racer {
         }
     }
 
-    fn kicker(&mut self, shutdown: &Shutdown, at: When, comes_back: bool) {
+    fn kicker(&mut self, shutdown: &Shutdown, at: When, comes_back: bool, kept: bool) {
         let runs = Arc::new(AtomicUsize::new(0));
         let (theirs, handle) = (runs.clone(), comes_back.then(|| Handle(shutdown.clone())));
         let kick = move || {
@@ -336,7 +327,13 @@ impl Racer {
             When::Refusing => shutdown.kicker_at_refusal(kick),
             When::LastCall => shutdown.kicker_at_last_call(kick),
         };
-        self.kickers.push((kicker, at, runs));
+        if !kept {
+            return self.kickers.push(kicker);
+        }
+        kicker.keep();
+        if at == When::Triggered {
+            locked(&self.book.kept).push(runs);
+        }
     }
 
     fn hook(&mut self, shutdown: &Shutdown) {

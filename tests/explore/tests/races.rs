@@ -23,7 +23,7 @@ impl Random {
 /// P1, P2, P3, P4, P9: whatever a few threads do at once.
 #[test]
 fn many_races() {
-    let races = if cfg!(winddown_shuttle) { 30_000 } else { 1_000 };
+    let races = if cfg!(winddown_shuttle) { 100_000 } else { 1_000 };
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for _ in 0..races {
         run(&random.bytes(512)).expect("bytes enough");

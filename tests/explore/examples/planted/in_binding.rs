@@ -78,18 +78,11 @@ pub(super) const IN_BINDING: &[Bug] = &[
         by: Loom("shutdown::a_channel_against_the_trigger"),
     },
     Bug {
-        what: "P5: the time of the trigger is that of whoever asks last",
+        what: "P5: the clock is read after the trigger",
         file: TRIGGER,
-        from: "if self.lifecycle.load().phase() == Phase::Running {\n            // Relaxed",
-        to: "if self.lifecycle.load().phase() != Phase::Done {\n            // Relaxed",
-        by: Loom("shutdown::two_who_trigger_one_after_time_has_passed"),
-    },
-    Bug {
-        what: "P5: the clock is read after the look at the phase",
-        file: TRIGGER,
-        from: "            self.asked_at.store(nanos(now), Ordering::Relaxed);",
-        to: "            self.asked_at.store(nanos(self.clock.now()), Ordering::Relaxed);",
-        by: Loom("shutdown::two_who_trigger_one_before_time_passes"),
+        from: "        // Who comes later has a later stamp, and nothing to add.\n        if self.lifecycle.load().phase() == Phase::Running {",
+        to: "        if self.lifecycle.trigger(reason).is_first() {\n            let now = self.clock.now();",
+        by: Loom("shutdown::two_who_trigger_and_then_time_passes"),
     },
     Bug {
         what: "P4: a trigger does not wake the driver",

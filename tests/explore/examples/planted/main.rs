@@ -90,8 +90,8 @@ struct Checkout {
 }
 
 impl Checkout {
-    /// A copy of the files that git knows or would know, within the build folder. cargo's settings are the checkout's, and
-    /// what is built of other packages is shared with it.
+    /// A copy of the files that git knows or would know, within the build folder. cargo's settings are the checkout's. Its
+    /// own build folder is another: cargo takes the two for the same packages, and what is built here has bugs.
     fn new() -> io::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         let copy = root.join("target/planted");
@@ -107,7 +107,9 @@ impl Checkout {
             fs::create_dir_all(to.parent().expect("below the root"))?;
             fs::copy(root.join(file), to)?;
         }
-        symlink(root.join("target"), copy.join("target"))?;
+        let built = root.join("target/planted-builds");
+        fs::create_dir_all(&built)?;
+        symlink(built, copy.join("target"))?;
         Ok(Self { root, copy })
     }
 
