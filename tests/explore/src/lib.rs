@@ -6,11 +6,14 @@
 
 mod core_alone;
 mod program;
+mod random;
 #[cfg(winddown_shuttle)]
 mod schedule;
 mod whole;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+
+pub use random::pseudo_random;
 
 /// Threads as the library has them in this build.
 #[cfg(not(winddown_shuttle))]

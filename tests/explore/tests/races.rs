@@ -1,32 +1,25 @@
 //! Races of all kinds: see `winddown_explore`. On real threads; under `cargo races` in the order that bytes say.
 
-use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{env, fs};
 
-use winddown_explore::run;
+use winddown_explore::{pseudo_random, run};
 
-/// xorshift64.
-struct Random(u64);
-
-impl Random {
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut next = || {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            u8::try_from(self.0 >> 56).expect("eight bits")
-        };
-        (0..count).map(|_| next()).collect()
-    }
-}
-
-/// P1, P2, P3, P4, P9: whatever a few threads do at once.
+/// P1, P2, P3, P4, P9: whatever a few threads do at once. With `WINDDOWN_STRESS_SECONDS` set, again and again for so long.
 #[test]
 fn many_races() {
     let races = if cfg!(winddown_shuttle) { 100_000 } else { 1_000 };
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    for _ in 0..races {
-        run(&random.bytes(512)).expect("bytes enough");
+    let seconds = env::var("WINDDOWN_STRESS_SECONDS").map_or(0, |value| value.parse().expect("whole seconds"));
+    let began = Instant::now();
+    loop {
+        let mut programs = 0;
+        // Bytes too few for a program are none.
+        pseudo_random(races, 600, |bytes| programs += usize::from(run(bytes).is_ok()));
+        assert!(programs > races / 2, "{programs}");
+        if began.elapsed() >= Duration::from_secs(seconds) {
+            return;
+        }
     }
 }
 
