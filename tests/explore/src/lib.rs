@@ -2,7 +2,7 @@
 //!
 //! They run on real threads, as a storm; and built with `--cfg winddown_shuttle` they run under a scheduler that takes
 //! each of its choices from the same bytes, so that whoever makes the bytes (a fuzzer, a file that is kept) makes the
-//! interleaving, and the same bytes are the same run.
+//! interleavings, and the same bytes are the same runs.
 
 mod core_alone;
 mod program;
@@ -40,7 +40,7 @@ impl Race {
     }
 }
 
-/// Runs the race that these bytes mean: a program first, and in what is left the schedule.
+/// Runs the race that these bytes mean: a program first, and in what is left the schedules. How often it was run.
 ///
 /// # Errors
 ///
@@ -49,12 +49,14 @@ impl Race {
 /// # Panics
 ///
 /// When a promise is broken. Under a scheduler also when nobody can go on, after printing the schedule.
-pub fn run(bytes: &[u8]) -> Result<()> {
+pub fn run(bytes: &[u8]) -> Result<usize> {
     let mut bytes = Unstructured::new(bytes);
     let race = Race::arbitrary(&mut bytes)?;
     #[cfg(winddown_shuttle)]
-    schedule::run(race, bytes.take_rest());
+    return Ok(schedule::run(race, bytes.take_rest()));
     #[cfg(not(winddown_shuttle))]
-    race.run();
-    Ok(())
+    {
+        race.run();
+        Ok(1)
+    }
 }
