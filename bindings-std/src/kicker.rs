@@ -18,7 +18,7 @@ type Kick = Box<dyn FnOnce() + Send>;
 /// A token wakes who waits for it. A thread that waits for something else has to be reached where it is blocked, and how
 /// is the program's to know. Each closure runs on a thread of its own, so one that blocks holds nobody up but the drain,
 /// which waits for it as for a pass; one that panics is named in the report. (One that comes when its time has already come
-/// runs on the thread that brings it.)
+/// runs on the thread that brings it; one whose time cannot come any more is dropped.)
 ///
 /// | blocked in | kick |
 /// |---|---|
@@ -101,6 +101,10 @@ impl Kicker {
                 let problem = failure(entry.location, &format!("panicked: {message}"));
                 inner.kickers.table.lock().failures.push(problem);
             }
+        } else if table.reached.contains(&Milestone::Done) {
+            // Its time will not come. Kept, it would never be dropped if it owns a handle.
+            drop(table);
+            drop(entry);
         } else {
             table.waiting.insert(id, entry);
         }

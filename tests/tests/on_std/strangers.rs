@@ -239,6 +239,20 @@ fn p9_strangers_may_call_back_in() {
     });
 }
 
+/// It might own a handle, and keep what it is kept by.
+#[test]
+fn a_kicker_whose_time_cannot_come_is_dropped() {
+    must_end(|| {
+        let shutdown = timed().1.build().unwrap();
+        shutdown.trigger(Reason::Requested);
+        assert_clean(&shutdown.run().report);
+        let owned = Arc::new(());
+        let theirs = owned.clone();
+        shutdown.kicker_at_last_call(move || drop(theirs)).keep();
+        assert_eq!(Arc::strong_count(&owned), 1);
+    });
+}
+
 #[test]
 fn kickers_run_once_in_their_turn_and_not_at_all_when_taken_back() {
     must_end(|| {
