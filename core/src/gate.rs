@@ -289,6 +289,7 @@ mod tests {
 
     #[test]
     fn a_full_gate_refuses_and_keeps_its_count() {
+        assert_eq!(Gate::<()>::MAX, usize::MAX / 8, "2^61 - 1 of 2^64");
         let gate = gate_with(Gate::<()>::MAX - 1);
         let last = gate.enter().unwrap();
         assert_eq!(gate.enter().unwrap_err(), Refused::Full);
