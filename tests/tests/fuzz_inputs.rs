@@ -19,7 +19,7 @@ fn ops_does_what_its_models_do() {
 #[test]
 fn ops_does_what_its_models_do_after_many_triggers() {
     let run = |program: &ops::Program| ops::run_asked_before(program, 32_765);
-    pseudo_random(50, 256, |bytes| fuzz::replay(bytes, run));
+    pseudo_random(0, 50, 256, |bytes| fuzz::replay(bytes, run));
 }
 
 /// P1, P3, P5, P6, P7: whatever stages, clocks and passes do.
@@ -52,7 +52,7 @@ fn replay_all(target: &str, unchosen: usize, replay: impl Fn(&[u8])) {
         let running = Running(path);
         replay(&fs::read(running.0).unwrap());
     }
-    pseudo_random(unchosen, 256, replay);
+    pseudo_random(0, unchosen, 256, replay);
 }
 
 fn fuzz_dir() -> PathBuf {

@@ -1,8 +1,9 @@
 //! Bytes that nobody has chosen.
 
-/// Hands out so many inputs, of up to so many bytes, that look random and are the same every time.
-pub fn pseudo_random(inputs: usize, longest: usize, mut take: impl FnMut(&[u8])) {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+/// Hands out so many inputs, of up to so many bytes, that look random and are the same every time for the same seed.
+pub fn pseudo_random(seed: u64, inputs: usize, longest: usize, mut take: impl FnMut(&[u8])) {
+    // Never 0, of which only zeros would come: the factor is odd.
+    let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(2 * seed + 1));
     let mut bytes = Vec::with_capacity(longest);
     for _ in 0..inputs {
         let length = random.below(longest + 1);

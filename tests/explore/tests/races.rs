@@ -6,22 +6,24 @@ use std::{env, fs};
 
 use winddown_explore::{pseudo_random, run};
 
-/// P1, P2, P3, P4, P9: whatever a few threads do at once. With `WINDDOWN_STRESS_SECONDS` set, again and again for so long.
+/// P1, P2, P3, P4, P9: whatever a few threads do at once. With `WINDDOWN_STRESS_SECONDS` set, others and others for so long.
 #[test]
 fn many_races() {
     let programs = if cfg!(winddown_shuttle) { 20_000 } else { 1_000 };
     let seconds = env::var("WINDDOWN_STRESS_SECONDS").map_or(0, |value| value.parse().expect("whole seconds"));
     let began = Instant::now();
-    loop {
+    let mut all = 0;
+    for seed in 0.. {
         let mut races = 0;
         // Bytes too few for a program are none.
-        pseudo_random(programs, 600, |bytes| races += run(bytes).unwrap_or(0));
+        pseudo_random(seed, programs, 600, |bytes| races += run(bytes).unwrap_or(0));
         assert!(races > programs / 2, "of {programs} only {races}");
-        println!("{races} races");
+        all += races;
         if began.elapsed() >= Duration::from_secs(seconds) {
-            return;
+            break;
         }
     }
+    println!("{all} races");
 }
 
 /// What the fuzzer has found worth keeping.
