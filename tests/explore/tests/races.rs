@@ -1,8 +1,8 @@
 //! Races of all kinds: see `winddown_explore`. On real threads; under `cargo races` in the order that bytes say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use winddown_explore::{pseudo_random, run};
 
@@ -26,17 +26,18 @@ fn many_races() {
     println!("{all} races");
 }
 
-/// What the fuzzer has found worth keeping.
+/// What the fuzzer has found: its seeds, and what once failed.
 #[test]
 fn kept_races() {
-    for folder in ["seeds", "regressions"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(folder).join("schedule");
-        // Nothing was found yet: no folder.
-        let files = fs::read_dir(&folder).map(|files| files.map(|file| file.unwrap().path()).collect::<Vec<_>>());
-        let files = if folder.ends_with("seeds/schedule") { files.unwrap() } else { files.unwrap_or_default() };
-        for file in files {
-            println!("{}", file.display());
-            run(&fs::read(file).unwrap()).expect("bytes enough");
-        }
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let files = |folder: &str| -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(fuzz.join(folder).join("schedule"))?.map(|file| Ok(file?.path())).collect()
+    };
+    let seeds = files("seeds").unwrap();
+    assert!(!seeds.is_empty(), "there are no seeds");
+    // Nothing was found yet: no folder.
+    for file in seeds.into_iter().chain(files("regressions").unwrap_or_default()) {
+        println!("{}", file.display());
+        run(&fs::read(file).unwrap()).expect("bytes enough");
     }
 }
