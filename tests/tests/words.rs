@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use winddown_core::{
-    Budget, Fate, Forced, Gate, Milestone, Outcome, Phase, Plan, PlanError, Priority, Reason, Refused, Stage, WaitGroup,
+    Budget, Fate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Plan, PlanError, Priority, Reason, Refused, Stage,
+    WaitGroup,
 };
 
 fn said<T: Display>(words: impl IntoIterator<Item = T>) -> String {
@@ -39,6 +40,19 @@ fn the_words() {
     assert_eq!(said(fates), "completed, failed, panicked, abandoned, not started");
     assert_eq!(said([Refused::Closed]), "refused: winding down");
     assert_eq!(said([Refused::Full]), "refused: too many passes are alive");
+}
+
+#[test]
+fn in_flight_by_class_and_together() {
+    let mut in_flight = InFlight { critical: 1, high: 2, low: 4 };
+    assert_eq!(Priority::ALL.map(|class| in_flight.of(class)), [1, 2, 4]);
+    assert_eq!((in_flight.total(), InFlight::NONE.total()), (7, 0));
+    for class in Priority::ALL {
+        *in_flight.of_mut(class) += 10;
+    }
+    assert_eq!(in_flight, InFlight { critical: 11, high: 12, low: 14 });
+    in_flight.low = usize::MAX;
+    assert_eq!(in_flight.total(), usize::MAX);
 }
 
 /// Each names its culprit.
