@@ -114,6 +114,30 @@ impl ManualClock {
     }
 }
 
+/// What a signal's handler does, and nothing else: for explorations, which have no signals.
+#[cfg(any(winddown_loom, winddown_shuttle))]
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "in no build that anybody uses")]
+pub struct TriggerAlone(crate::trigger::Trigger);
+
+#[cfg(any(winddown_loom, winddown_shuttle))]
+impl TriggerAlone {
+    #[must_use]
+    pub fn new(clock: &ManualClock) -> Self {
+        let clock = crate::clock::Clock::Manual(clock.clone());
+        Self(crate::trigger::Trigger::new(clock, winddown_core::Escalation::default()))
+    }
+
+    pub fn fire(&self, reason: winddown_core::Reason) {
+        let _ = self.0.fire(reason);
+    }
+
+    #[must_use]
+    pub fn asked_at(&self) -> Option<Duration> {
+        self.0.lifecycle.is_shutting_down().then(|| self.0.asked_at())
+    }
+}
+
 impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManualClock").field("now", &self.now()).finish_non_exhaustive()

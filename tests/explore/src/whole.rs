@@ -11,8 +11,8 @@ use arbitrary::Arbitrary;
 use crossbeam_channel::{Receiver, TryRecvError};
 use winddown::testing::ManualClock;
 use winddown::{
-    Budget, Exit, Forced, Kicker, Member, Milestone, Outcome, OwnedPass, Phase, Priority, Reason, Shutdown, Stage,
-    WaitGroup,
+    Budget, Escalation, Exit, Forced, Kicker, Member, Milestone, Outcome, OwnedPass, Phase, Priority, Reason, Shutdown,
+    Stage, WaitGroup,
 };
 
 use super::core_alone::locked;
@@ -43,7 +43,7 @@ enum Step {
     Split,
     Send(Whom),
     Receive,
-    Ask { interrupt: bool },
+    Ask(Why),
     Force,
     Advance,
     Kicker { at: When, comes_back: bool, kept: bool },
@@ -58,6 +58,13 @@ enum Step {
     WaitFor(When),
     WaitForGroup,
     Run,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Why {
+    Failure,
+    Interrupt,
+    Signal,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -101,6 +108,7 @@ struct Book {
     at_closing: AtomicUsize,
     first: Mutex<Vec<Reason>>,
     forces: AtomicUsize,
+    interrupts: AtomicUsize,
     advances: AtomicUsize,
     /// How many were accepted, counted after; and how many ran.
     hooks: AtomicUsize,
@@ -123,6 +131,7 @@ pub(super) fn run(program: &Program) {
     let closing = move || theirs.at_closing.store(theirs.inside.load(SeqCst), SeqCst);
     let shutdown = Shutdown::builder()
         .budget(Budget::new(Duration::from_secs(30)))
+        .escalation(Escalation { spacing: Duration::ZERO, force_at: book.may_go_wrong.then_some(2), exit_at: None })
         .manual_clock(&clock)
         .stage(Stage::new("later"))
         .stage(Stage::new("first").hook(closing))
@@ -160,11 +169,13 @@ pub(super) fn run(program: &Program) {
     for racer in racers {
         racer.join().unwrap();
     }
-    drop(shutdown);
+    assert_eq!(*locked(&book.first), [exit.report.reason], "P1: one was the first, and is told");
 }
 
 impl Book {
     fn ask(&self, shutdown: &Shutdown, reason: Reason) {
+        // Counted before, as forces are.
+        self.interrupts.fetch_add(reason.is_interrupt().into(), SeqCst);
         if shutdown.trigger(reason) {
             locked(&self.first).push(reason);
         }
@@ -197,7 +208,10 @@ impl Book {
                     assert_eq!(runs.load(SeqCst), 1, "a kicker that was kept");
                 }
             }
-            Outcome::Forced(by) => assert!(forced && by == Forced::Call, "{report}"),
+            Outcome::Forced(Forced::Call) => assert!(forced, "{report}"),
+            Outcome::Forced(Forced::Interrupt) => {
+                assert!(self.may_go_wrong && self.interrupts.load(SeqCst) >= 2, "{report}");
+            }
             _ => assert!(late, "{report}"),
         }
     }
@@ -235,9 +249,9 @@ impl Racer {
                 let pass = locked(&self.book.inboxes[self.own]).as_mut().and_then(VecDeque::pop_front);
                 self.passes.extend(pass);
             }
-            Step::Ask { interrupt } => {
-                self.book.ask(&shutdown, if interrupt { Reason::Failure } else { Reason::Signal(15) });
-            }
+            Step::Ask(Why::Failure) => self.book.ask(&shutdown, Reason::Failure),
+            Step::Ask(Why::Interrupt) => self.book.ask(&shutdown, Reason::Interrupt),
+            Step::Ask(Why::Signal) => self.book.ask(&shutdown, Reason::Signal(15)),
             Step::Force if self.book.may_go_wrong && shutdown.is_shutting_down() => self.book.force(&shutdown),
             Step::Advance if self.book.may_go_wrong => self.book.advance(&self.clock),
             Step::Force | Step::Advance => {}

@@ -5,4 +5,5 @@ mod explore;
 mod gate;
 mod lifecycle;
 mod shutdown;
+mod trigger;
 mod wait_group;

@@ -47,10 +47,14 @@ fn work_until_the_refusal_against_the_driver() {
     explore(Some(1), || {
         let shutdown = shutdown();
         let (pass, refusing) = (shutdown.enter_owned().unwrap(), shutdown.token_at(Milestone::Refusing));
+        let before = Arc::new(Witness::new());
+        let theirs = before.clone();
         let worker = thread::spawn(move || {
             refusing.wait();
+            assert_eq!(theirs.seen(), 1, "told, and cannot see why");
             drop(pass);
         });
+        before.note(1);
         assert!(shutdown.trigger(Reason::Requested));
         assert_clean(&shutdown.run().report);
         worker.join().unwrap();
@@ -114,39 +118,6 @@ fn two_who_trigger() {
         let expected = if first { (Reason::Requested, "this one") } else { (Reason::Failure, "the other") };
         assert_eq!((report.reason, report.message.as_deref()), (expected.0, Some(expected.1)));
     });
-}
-
-/// P5: the deadlines count from a moment that is not later than the trigger, whoever of two was the first, and on
-/// whichever side of the trigger time passes.
-fn two_who_trigger_while_time_passes(other_asks_before: bool) {
-    explore(Some(1), move || {
-        let clock = ManualClock::new();
-        let shutdown = shutdown_by(&clock);
-        let pass = shutdown.enter().unwrap();
-        let ask = |shutdown: &Shutdown, clock: &ManualClock| shutdown.trigger(Reason::Requested).then(|| clock.now());
-        let (handle, theirs) = (shutdown.clone(), clock.clone());
-        let other = thread::spawn(move || {
-            let before = if other_asks_before { ask(&handle, &theirs) } else { None };
-            theirs.advance(SECOND);
-            if other_asks_before { before } else { ask(&handle, &theirs) }
-        });
-        let own = ask(&shutdown, &clock);
-        let triggered = own.or(other.join().unwrap()).expect("one was the first");
-        drop(pass);
-        // It is over at one second exactly.
-        let began = SECOND - shutdown.run().report.took;
-        assert!(began <= triggered, "triggered by {triggered:?}, and counted from {began:?}");
-    });
-}
-
-#[test]
-fn two_who_trigger_and_then_time_passes() {
-    two_who_trigger_while_time_passes(true);
-}
-
-#[test]
-fn two_who_trigger_when_time_has_passed() {
-    two_who_trigger_while_time_passes(false);
 }
 
 /// P6: an end by force, of a wait that nothing else ends.
