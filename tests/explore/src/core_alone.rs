@@ -142,7 +142,8 @@ impl Book {
     fn is_balanced(&self, house: &House) {
         let forgotten = self.forgotten.load(SeqCst);
         assert_eq!(self.closed.load(SeqCst), 1, "closed so often");
-        assert_eq!((house.gate.is_drained(), house.gate.in_flight()), (forgotten == 0, forgotten));
+        let (drained, inside) = (house.gate.is_drained(), house.gate.in_flight());
+        assert_eq!((drained, inside), (forgotten == 0, forgotten), "P3, P4: drained, and how many are inside");
         assert_eq!(self.rung.load(SeqCst), usize::from(forgotten == 0), "P4");
         let state = house.life.load();
         assert_eq!(state.reason(), *locked(&self.first), "P1");

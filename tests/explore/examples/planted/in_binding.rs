@@ -20,7 +20,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        self.count.fetch_add(1, Ordering::Release);\n        self.sleepers.wake_all(&self.count);",
         to: "        self.sleepers.wake_all(&self.count);\n        self.count.fetch_add(1, Ordering::Release);",
         by: Loom("wait_group::two_members_and_a_waiter"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: counted and nobody woken",
@@ -28,7 +28,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        self.sleepers.wake_all(&self.count);",
         to: "",
         by: Races,
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: the key does not bring what was done before the notification",
@@ -36,7 +36,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "self.count.load(Ordering::Acquire)",
         to: "self.count.load(Ordering::Relaxed)",
         by: Loom("shutdown::a_token_against_the_trigger"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: the notification does not bring what was done before it",
@@ -44,7 +44,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "self.count.fetch_add(1, Ordering::Release);",
         to: "self.count.fetch_add(1, Ordering::Relaxed);",
         by: Loom("shutdown::a_token_against_the_trigger"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: woken without the lock, between the look at the count and the sleep",
@@ -52,7 +52,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        drop(self.lock.lock());\n",
         to: "",
         by: Loom("wait_group::two_members_and_a_waiter"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: sleeps without another look at the count",
@@ -60,7 +60,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "while count.load(Ordering::Relaxed) == key {\n            match until {\n                None => self.bell.wait(&mut lock),",
         to: "loop {\n            match until {\n                None if count.load(Ordering::Relaxed) > 99 => return,\n                None => return self.bell.wait(&mut lock),",
         by: Races,
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: a token looks first and takes its key afterwards",
@@ -68,7 +68,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "            let key = waiters.key();\n            if self.should_stop() {\n                return true;\n            }",
         to: "            if self.should_stop() {\n                return true;\n            }\n            let key = waiters.key();",
         by: Loom("shutdown::a_token_against_the_trigger"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: the driver tells the tokens first and then says what is reached",
@@ -76,7 +76,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        self.reached.store(milestone as u32, Ordering::Release);\n        self.event.notify();",
         to: "        self.event.notify();\n        self.reached.store(milestone as u32, Ordering::Release);",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: a channel that is asked for late is never closed",
@@ -84,7 +84,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "if reached.is_some_and(|reached| reached >= milestone) {",
         to: "if reached.is_some_and(|reached| reached > Milestone::Done) {",
         by: Loom("shutdown::a_channel_against_the_trigger"),
-        says: "",
+        says: "asked for, and never told",
     },
     Bug {
         what: "P5: the time of the trigger is that of whoever last saw nobody ask",
@@ -92,7 +92,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "self.asked_at.fetch_min(nanos(now), Ordering::Relaxed);",
         to: "self.asked_at.store(nanos(now), Ordering::Relaxed);",
         by: Loom("trigger::one_before_time_passes_and_another"),
-        says: "",
+        says: "counted from a moment after the trigger",
     },
     Bug {
         what: "what was done before a milestone is not published with it",
@@ -100,7 +100,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "self.reached.store(milestone as u32, Ordering::Release);",
         to: "self.reached.store(milestone as u32, Ordering::Relaxed);",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
-        says: "",
+        says: "told, and cannot see why",
     },
     Bug {
         what: "who sees a milestone does not see what was done before",
@@ -108,7 +108,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "self.reached.load(Ordering::Acquire)",
         to: "self.reached.load(Ordering::Relaxed)",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
-        says: "",
+        says: "told, and cannot see why",
     },
     Bug {
         what: "P5: the clock is read after the trigger",
@@ -116,7 +116,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        let escalate = match triggered {",
         to: "        if triggered.is_first() {\n            self.asked_at.store(nanos(self.clock.now()), Ordering::Relaxed);\n        }\n        let escalate = match triggered {",
         by: Loom("trigger::one_that_is_seen_before_time_passes"),
-        says: "",
+        says: "counted anew",
     },
     Bug {
         what: "P4: a trigger does not wake the driver",
@@ -124,7 +124,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        drop(kept);\n        self.trigger.driver.notify();",
         to: "        drop(kept);",
         by: Loom("shutdown::two_who_trigger"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "the message comes after the report was made",
@@ -133,7 +133,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         to: "        let message = first.then(|| kept.take()).flatten();\n        drop(kept);\n        self.trigger.driver.notify();\n        \
              if first {\n            *self.message.lock() = message;\n        }",
         by: Loom("shutdown::two_who_trigger"),
-        says: "",
+        says: "the first one is told",
     },
     Bug {
         what: "P6: the last handle goes, and the driver is not told",
@@ -141,7 +141,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "            inner.let_go();\n        }\n        inner.trigger.driver.notify();",
         to: "            inner.let_go();\n        }",
         by: Loom("shutdown::the_last_handles_against_a_trigger"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: the report is announced before it is there",
@@ -149,7 +149,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        let _ = self.report.set(Arc::new(report));\n        self.waiters.notify();",
         to: "        self.waiters.notify();\n        let _ = self.report.set(Arc::new(report));",
         by: Races,
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P6: the driver looks for triggers first and for handles afterwards",
@@ -157,7 +157,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        let orphaned = inner.is_orphaned();\n        if inner.trigger.lifecycle.load().phase() != Phase::Running {\n            break;\n        }\n",
         to: "        if inner.trigger.lifecycle.load().phase() != Phase::Running {\n            break;\n        }\n        let orphaned = inner.is_orphaned();\n",
         by: Loom("shutdown::the_last_handles_against_a_trigger"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P4: a gate that is forgotten by the refusal",
@@ -165,7 +165,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "                for class in Priority::ALL {\n                    inner.gate(class).close();",
         to: "                for class in [Priority::High, Priority::Low] {\n                    inner.gate(class).close();",
         by: Loom("shutdown::a_pass_against_the_driver"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P3: work of class High is not waited for",
@@ -173,7 +173,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "Observed { in_flight: InFlight { critical, high, low }, connected",
         to: "Observed { in_flight: InFlight { critical, high: high.min(0), low }, connected",
         by: Races,
-        says: "",
+        says: "P3: the stages began with somebody inside",
     },
     Bug {
         what: "P4: the driver looks first and takes its key afterwards",
@@ -181,7 +181,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "                Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),",
         to: "                Step::Wait(until) => {\n                    let key = inner.trigger.driver.key().max(key);\n                    inner.trigger.clock.wait(&inner.trigger.driver, key, until);\n                }",
         by: Races,
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "P9: a kicker that is taken back is dropped under the lock",
@@ -189,7 +189,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        let entry = self.id.and_then(|id| self.inner.kickers.table.lock().waiting.remove(&id));\n",
         to: "        let mut table = self.inner.kickers.table.lock();\n        let entry = self.id.and_then(|id| table.waiting.remove(&id));\n",
         by: Loom("shutdown::a_kicker_that_comes_back"),
-        says: "",
+        says: "deadlock",
     },
     Bug {
         what: "a kicker that runs is not waited for",
@@ -197,7 +197,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: " + inner.kickers.running();",
         to: " + inner.kickers.running().min(0);",
         by: Races,
-        says: "",
+        says: "something failed",
     },
     Bug {
         what: "a kicker that comes late is never kicked",
@@ -205,7 +205,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "if table.reached.contains(&at) {",
         to: "if table.reached.contains(&Milestone::Done) {",
         by: Races,
-        says: "",
+        says: "a kicker that was kept",
     },
     Bug {
         what: "P6: time passes between the look at the clock and the sleep",
@@ -213,6 +213,6 @@ pub(super) const IN_BINDING: &[Bug] = &[
         from: "        if until <= self.now() {\n            return;\n        }\n",
         to: "",
         by: Loom("shutdown::a_deadline_against_the_driver"),
-        says: "",
+        says: "deadlock",
     },
 ];

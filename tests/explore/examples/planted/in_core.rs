@@ -15,7 +15,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "if before < Self::MAX { Ok(()) } else { Err(self.undo(before)) }",
         to: "{ let _ = before; Ok(()) }",
         by: Loom("gate::one_entrant_against_the_close"),
-        says: "",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "P2: admitted first, counted afterwards",
@@ -23,7 +23,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "        self.count_one()\n    }",
         to: "        self.word.fetch_add(1, Ordering::Acquire);\n        Ok(())\n    }",
         by: Races,
-        says: "",
+        says: "P3: drained",
     },
     Bug {
         what: "who is refused by the look does not see what the closer did",
@@ -31,7 +31,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "if self.word.load(Ordering::Acquire) & REFUSED != 0 {\n            return",
         to: "if self.word.load(Ordering::Relaxed) & REFUSED != 0 {\n            return",
         by: Loom("gate::one_entrant_against_the_close"),
-        says: "",
+        says: "refused, and cannot see why",
     },
     Bug {
         what: "who is refused by the addition does not see what the closer did",
@@ -39,7 +39,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "let before = self.word.fetch_add(1, Ordering::Acquire);",
         to: "let before = self.word.fetch_add(1, Ordering::Relaxed);",
         by: Loom("gate::one_entrant_against_the_close"),
-        says: "",
+        says: "refused, and cannot see why",
     },
     Bug {
         what: "the closer does not publish what it did",
@@ -47,7 +47,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "let before = self.word.fetch_or(REFUSED, Ordering::AcqRel);",
         to: "let before = self.word.fetch_or(REFUSED, Ordering::Acquire);",
         by: Loom("gate::one_entrant_against_the_close"),
-        says: "",
+        says: "refused, and cannot see why",
     },
     Bug {
         what: "who closes second does not see what the first did",
@@ -55,7 +55,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "let before = self.word.fetch_or(REFUSED, Ordering::AcqRel);",
         to: "let before = self.word.fetch_or(REFUSED, Ordering::Release);",
         by: Loom("gate::two_closers_and_a_pass"),
-        says: "",
+        says: "closed by another, and cannot see why",
     },
     Bug {
         what: "who sees the gate closed does not see what the closer did",
@@ -63,7 +63,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "    pub fn is_closed(&self) -> bool {\n        self.word.load(Ordering::Acquire)",
         to: "    pub fn is_closed(&self) -> bool {\n        self.word.load(Ordering::Relaxed)",
         by: Loom("gate::somebody_who_only_looks"),
-        says: "",
+        says: "closed, and cannot see why",
     },
     Bug {
         what: "P3: a pass does not publish the work that was done under it",
@@ -71,7 +71,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "let before = self.word.fetch_sub(1, Ordering::Release);",
         to: "let before = self.word.fetch_sub(1, Ordering::Relaxed);",
         by: Loom("gate::the_last_pass_against_the_close"),
-        says: "",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "P3: the bell's hearer does not see the others' work",
@@ -79,7 +79,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "REFUSED | DRAINED, Ordering::Acquire, Ordering::Relaxed)",
         to: "REFUSED | DRAINED, Ordering::Relaxed, Ordering::Relaxed)",
         by: Loom("gate::the_last_pass_against_the_close"),
-        says: "",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "P3: who sees the gate drained does not see the work",
@@ -87,7 +87,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "    pub fn is_drained(&self) -> bool {\n        self.word.load(Ordering::Acquire)",
         to: "    pub fn is_drained(&self) -> bool {\n        self.word.load(Ordering::Relaxed)",
         by: Loom("gate::somebody_who_only_looks"),
-        says: "",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "who sees nobody inside does not see their work",
@@ -95,7 +95,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "        let word = self.word.load(Ordering::Acquire);\n        if word & DRAINED == 0",
         to: "        let word = self.word.load(Ordering::Relaxed);\n        if word & DRAINED == 0",
         by: Loom("gate::a_count_of_nobody_inside"),
-        says: "",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "P4: \"closed and empty\" is looked at and then stored, in two steps",
@@ -103,7 +103,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "        let swapped = self.word.compare_exchange(REFUSED, REFUSED | DRAINED, Ordering::Acquire, Ordering::Relaxed);\n        if swapped.is_ok() {",
         to: "        if self.word.load(Ordering::Acquire) == REFUSED {\n            self.word.store(REFUSED | DRAINED, Ordering::Release);",
         by: Loom("gate::two_entrants_against_the_close"),
-        says: "",
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
         what: "P4: the last pass tells nobody",
@@ -111,7 +111,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "if before == REFUSED | 1 {",
         to: "if false {",
         by: Loom("gate::the_last_pass_against_the_close"),
-        says: "",
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
         what: "P4: the close of an empty gate tells nobody",
@@ -119,7 +119,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "        if before == 0 {\n            self.try_drained();",
         to: "        if before == 1 {\n            self.try_drained();",
         by: Loom("gate::one_entrant_against_the_close"),
-        says: "",
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
         what: "P4: a refused entrant takes its count back and tells nobody",
@@ -127,7 +127,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "    fn undo(&self, before: usize) -> Refused {\n        self.leave();",
         to: "    fn undo(&self, before: usize) -> Refused {\n        self.word.fetch_sub(1, Ordering::Release);",
         by: Loom("gate::one_entrant_against_the_close"),
-        says: "",
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
         what: "P4: a refused entrant leaves its count behind",
@@ -135,7 +135,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "    fn undo(&self, before: usize) -> Refused {\n        self.leave();",
         to: "    fn undo(&self, before: usize) -> Refused {",
         by: Races,
-        says: "",
+        says: "P3, P4: drained, and how many are inside",
     },
     Bug {
         what: "P4: told by everyone who finds it drained",
@@ -143,7 +143,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "if swapped.is_ok() {",
         to: "if swapped.is_ok() || swapped.is_err() {",
         by: Loom("gate::two_entrants_against_the_close"),
-        says: "",
+        says: "rung as often",
     },
     Bug {
         what: "P3: a split is not counted",
@@ -151,7 +151,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "let before = self.word.fetch_add(1, Ordering::Relaxed);",
         to: "let before = self.word.load(Ordering::Relaxed);",
         by: Loom("gate::a_split_against_the_close"),
-        says: "",
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
         what: "P1: a transition is looked up and then stored, in two steps",
@@ -160,7 +160,7 @@ pub(super) const IN_CORE: &[Bug] = &[
                Ok(before) => return Ok(before),\n            Err(now) => current = now,\n        }",
         to: "        word.store(new, Ordering::Release);\n        return Ok(current);",
         by: Loom("lifecycle::three_who_ask"),
-        says: "",
+        says: "asked, and cannot see why",
     },
     Bug {
         what: "a transition does not publish what its caller did",
@@ -168,7 +168,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "compare_exchange_weak(current, new, Ordering::AcqRel,",
         to: "compare_exchange_weak(current, new, Ordering::Acquire,",
         by: Loom("lifecycle::three_who_ask"),
-        says: "",
+        says: "asked, and cannot see why",
     },
     Bug {
         what: "who joins does not see what the first one did",
@@ -176,7 +176,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "compare_exchange_weak(current, new, Ordering::AcqRel,",
         to: "compare_exchange_weak(current, new, Ordering::Release,",
         by: Loom("lifecycle::who_joins_sees_why"),
-        says: "",
+        says: "joined, and cannot see whom",
     },
     Bug {
         what: "who sees a phase does not see what led to it",
@@ -184,7 +184,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "State(self.word.load(Ordering::Acquire))",
         to: "State(self.word.load(Ordering::Relaxed))",
         by: Loom("lifecycle::driven_asked_and_forced_at_once"),
-        says: "",
+        says: "asked, and cannot see why",
     },
     Bug {
         what: "P1: the last reason wins",
@@ -192,7 +192,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "if PHASE.of(word) == 0 {\n                let (kind",
         to: "if PHASE.of(word) < 2 {\n                let (kind",
         by: Loom("lifecycle::three_who_ask"),
-        says: "",
+        says: "the first reason was replaced",
     },
     Bug {
         what: "P1: a step is taken from any phase before",
@@ -200,7 +200,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "(PHASE.of(word) == from).then(",
         to: "(PHASE.of(word) <= from).then(",
         by: Loom("lifecycle::driven_asked_and_forced_at_once"),
-        says: "",
+        says: "done without having begun",
     },
     Bug {
         what: "forced twice",
@@ -208,7 +208,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "(open && FORCED.of(word) == 0).then(",
         to: "open.then(",
         by: Races,
-        says: "",
+        says: "P1: forced twice",
     },
     Bug {
         what: "P1: forced while running",
@@ -216,6 +216,6 @@ pub(super) const IN_CORE: &[Bug] = &[
         from: "matches!(State(word).phase(), Phase::Draining | Phase::Closing)",
         to: "State(word).phase() != Phase::Done",
         by: Races,
-        says: "",
+        says: "P1: forced anew",
     },
 ];

@@ -75,7 +75,7 @@ fn main() -> io::Result<ExitCode> {
     for bug in bugs().filter(|bug| bug.what.contains(&argument)) {
         tried += 1;
         match checkout.plant(bug)? {
-            Ok(()) => println!("caught  {}: by {}", bug.what, bug.by),
+            Ok(said) => println!("caught  {}: by {}\n        {said}", bug.what, bug.by),
             Err(said) => {
                 missed += 1;
                 println!("MISSED  {}: by {}\n{said}", bug.what, bug.by);
@@ -115,8 +115,8 @@ impl Checkout {
         Ok(Self { root, copy })
     }
 
-    /// Runs the exploration with the bug in place: `Err` with what it said, if it did not notice.
-    fn plant(&self, bug: &Bug) -> io::Result<Result<(), String>> {
+    /// Runs the exploration with the bug in place: the line that notices, or `Err` with all it said.
+    fn plant(&self, bug: &Bug) -> io::Result<Result<String, String>> {
         let original = fs::read_to_string(self.root.join(bug.file))?;
         if original.matches(bug.from).count() != 1 {
             return Ok(Err(format!("{} does not have this once:\n{}", bug.file, bug.from)));
@@ -129,10 +129,8 @@ impl Checkout {
         let Output { status, stdout, stderr } = cargo.output()?;
         fs::write(planted, original)?;
         let said = [stdout, stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-        Ok(if !status.success() && said.contains("panicked at") && said.contains(bug.says) {
-            Ok(())
-        } else {
-            Err(said)
-        })
+        let mut complaints = said.lines().skip_while(|line| !line.contains("panicked at")).skip(1);
+        let noticed = complaints.find(|line| line.contains(bug.says)).filter(|_| !status.success());
+        Ok(noticed.map(str::to_owned).ok_or(said))
     }
 }

@@ -66,9 +66,9 @@ fn three_who_ask() {
         let mut asked = vec![program.ask(0)];
         asked.extend(threads.map(|thread| thread.join().unwrap()));
         let first = asked.iter().position(|asked| asked.is_first()).expect("one was the first");
-        assert_eq!(asked.iter().filter(|asked| asked.is_first()).count(), 1);
+        assert_eq!(asked.iter().filter(|asked| asked.is_first()).count(), 1, "P1: two were the first");
         let state = program.look();
-        assert_eq!(state.reason(), Some(REASONS[first]));
+        assert_eq!(state.reason(), Some(REASONS[first]), "the first reason was replaced");
         let others = if first == 1 { 2 } else { 1 };
         assert_eq!(state.repeats(), Repeats { interrupts: 1, others });
     });

@@ -116,7 +116,8 @@ fn two_who_trigger() {
         let report = &shutdown.run().report;
         assert_ne!(first, other.join().unwrap(), "one was the first");
         let expected = if first { (Reason::Requested, "this one") } else { (Reason::Failure, "the other") };
-        assert_eq!((report.reason, report.message.as_deref()), (expected.0, Some(expected.1)));
+        let told = (report.reason, report.message.as_deref());
+        assert_eq!(told, (expected.0, Some(expected.1)), "the first one is told");
     });
 }
 
