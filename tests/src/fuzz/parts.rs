@@ -27,8 +27,10 @@ pub(super) fn span(bytes: &mut Unstructured) -> Result<Duration> {
         12 => Duration::from_nanos(low.into()),
         13 => Duration::from_micros(low.into()),
         14 => Duration::from_secs(low.into()),
-        _ if low.is_multiple_of(4) => EXTREMES[usize::from(low / 4 % 8)],
-        _ => Duration::from_millis(u64::from(low) * 10),
+        _ => match low % 4 {
+            0 => EXTREMES[usize::from(low / 4 % 8)],
+            _ => Duration::from_millis(u64::from(low) * 10),
+        },
     })
 }
 
