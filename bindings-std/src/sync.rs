@@ -33,6 +33,7 @@ pub(crate) use explored::*;
 
 /// For statics, which belong to the process and outlive every exploration.
 pub(crate) mod of_process {
+    #[cfg(unix)]
     pub(crate) use std::sync::atomic::AtomicBool;
 
     #[cfg(any(windows, feature = "ctrlc"))]
