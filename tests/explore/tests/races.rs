@@ -6,14 +6,16 @@ use std::{env, fs, io};
 
 use winddown_explore::{pseudo_random, run};
 
-/// P1, P2, P3, P4, P9: whatever a few threads do at once. With `WINDDOWN_STRESS_SECONDS` set, others and others for so long.
+/// P1, P2, P3, P4, P9: whatever a few threads do at once. With `WINDDOWN_STRESS_SECONDS` set, others and others for so long;
+/// with `WINDDOWN_RACE_SEED`, others from the first on.
 #[test]
 fn many_races() {
     let programs = if cfg!(winddown_shuttle) { 20_000 } else { 1_000 };
-    let seconds = env::var("WINDDOWN_STRESS_SECONDS").map_or(0, |value| value.parse().expect("whole seconds"));
+    let number = |name| env::var(name).map_or(0, |value| value.parse().expect("a whole number"));
+    let (seconds, first) = (number("WINDDOWN_STRESS_SECONDS"), number("WINDDOWN_RACE_SEED"));
     let began = Instant::now();
     let mut all = 0;
-    for seed in 0.. {
+    for seed in first.. {
         let (mut ran, mut races) = (0, 0);
         // Bytes too few for a program are none.
         pseudo_random(seed, programs, 600, |bytes| {
