@@ -48,7 +48,7 @@ impl From<Why> for Reason {
     }
 }
 
-type Pass = OwnedPass<Shared, Bell>;
+type Pass = OwnedPass<Shared>;
 
 /// What is raced for.
 struct House {
