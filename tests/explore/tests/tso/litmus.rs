@@ -11,6 +11,8 @@ const X: Word = Word(0);
 const Y: Word = Word(1);
 const BY_A: Word = Word(2);
 const BY_B: Word = Word(3);
+/// Of no interest.
+const Z: Word = Word(4);
 
 const OLD: i8 = 1;
 const NEW: i8 = 2;
@@ -40,7 +42,7 @@ fn both_see_nothing(a: (&[Op], Word), b: (&[Op], Word)) -> bool {
     );
     let threads = vec![("a", tells(a, BY_A)), ("b", tells(b, BY_B)), ("observer", observer)];
     let mut words = [""; WORDS];
-    words[..4].copy_from_slice(&["x", "y", "by a", "by b"]);
+    words[..5].copy_from_slice(&["x", "y", "by a", "by b", "z"]);
     match search(&Program { name: "litmus", words, threads }) {
         Ok(_) => false,
         Err(found) => {
@@ -67,6 +69,7 @@ fn no_load_overtakes_a_fence_or_a_locked_instruction() {
     assert!(!both_see_nothing((&[Op::Store(X, 1), Op::Fence], Y), (&[Op::Store(Y, 1), Op::Fence], X)));
     assert!(!both_see_nothing((&[locked(X)], Y), (&[Op::Store(Y, 1), Op::Fence], X)));
     assert!(!both_see_nothing((&[locked(X)], Y), (&[locked(Y)], X)));
+    assert!(!both_see_nothing((&[Op::Store(X, 1), locked(Z)], Y), (&[Op::Store(Y, 1), locked(Z)], X)));
 }
 
 #[test]
