@@ -200,7 +200,8 @@ impl<S: Stripes, N: Notify, const STRIPES: usize> StripedGate<S, N, STRIPES> {
         }
         self.door.0.stripes.heavy_barrier();
         let left = self.sum(|line| {
-            // Acquire, both, pair with the releases in `leave`: see `sums`.
+            // Acquire, both, pair with the releases in `leave`: whoever is seen gone is seen come, so the difference is no
+            // less than nobody. (Whose work is seen is for `settle` to say, which sums again.)
             let owner = line.owner.left.load(Ordering::Acquire);
             owner.wrapping_add(line.sharers.left.fetch_or(CLOSED, Ordering::Acquire))
         });

@@ -18,6 +18,7 @@ use std::{sync::atomic::fence, thread_local};
 
 thread_local! {
     /// Which stripe is the current thread's, if any.
+    #[allow(clippy::missing_const_for_thread_local, reason = "the explorers' have no such form")]
     static MINE: Cell<Option<usize>> = Cell::new(None);
 }
 

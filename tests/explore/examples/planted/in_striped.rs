@@ -1,7 +1,7 @@
 //! Bugs in the striped gate.
 
 use super::Bug;
-use super::Explorer::Loom;
+use super::Explorer::{Loom, Races};
 
 const STRIPED: &str = "core/src/striped.rs";
 
@@ -20,8 +20,8 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         file: STRIPED,
         from: "            add_one(&pair.entered, Ordering::Relaxed);\n            self.is_closed_after_all()\n",
         to: "            let closed = self.is_closed_after_all();\n            add_one(&pair.entered, Ordering::Relaxed);\n            closed\n",
-        by: Loom("gate::owners::one_entrant_against_the_close"),
-        says: "drained with somebody inside",
+        by: Races,
+        says: "P3: ",
     },
     Bug {
         what: "P2: an owner is admitted by the look before the count",
@@ -76,8 +76,8 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         file: STRIPED,
         from: "            add_one(&pair.left, Ordering::Release);\n            self.is_closed_after_all()\n",
         to: "            let late = self.is_closed_after_all();\n            add_one(&pair.left, Ordering::Release);\n            late\n",
-        by: Loom("gate::owners::the_last_pass_against_the_close"),
-        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+        by: Races,
+        says: "P3, P4: drained, and how many are inside",
     },
     Bug {
         what: "P4: the last pass tells nobody",
@@ -116,8 +116,8 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         file: STRIPED,
         from: "        let left = self.sum(|line| {\n            let owner = line.owner.left.load(Ordering::Acquire);\n            owner.wrapping_add(line.sharers.left.load(Ordering::Acquire))\n        });\n        // Relaxed: see there.\n        let entered = self.sum(|line| {\n            let owner = line.owner.entered.load(Ordering::Relaxed);\n            owner.wrapping_add(line.sharers.entered.load(Ordering::Relaxed))\n        });\n",
         to: "        let entered = self.sum(|line| {\n            let owner = line.owner.entered.load(Ordering::Relaxed);\n            owner.wrapping_add(line.sharers.entered.load(Ordering::Relaxed))\n        });\n        let left = self.sum(|line| {\n            let owner = line.owner.left.load(Ordering::Acquire);\n            owner.wrapping_add(line.sharers.left.load(Ordering::Acquire))\n        });\n",
-        by: Loom("gate::sharers::a_split_against_the_close"),
-        says: "drained with somebody inside",
+        by: Races,
+        says: "P3: ",
     },
     Bug {
         what: "P3: a split is not counted by an owner",
@@ -125,7 +125,7 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         from: "        if own {\n            add_one(&pair.entered, Ordering::Relaxed);\n        } else {\n            pair.entered.fetch_add(ONE, Ordering::Relaxed);",
         to: "        if !own {\n            pair.entered.fetch_add(ONE, Ordering::Relaxed);",
         by: Loom("gate::owners::a_split_against_the_close"),
-        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "P3: a split is not counted by a sharer",
@@ -133,7 +133,7 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         from: "        } else {\n            pair.entered.fetch_add(ONE, Ordering::Relaxed);\n        }",
         to: "        }",
         by: Loom("gate::sharers::a_split_against_the_close"),
-        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+        says: "drained with somebody inside",
     },
     Bug {
         what: "P3: an owner does not publish the work that was done under its pass",
@@ -149,22 +149,6 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         from: "pair.left.fetch_add(ONE, Ordering::Release) & CLOSED",
         to: "pair.left.fetch_add(ONE, Ordering::Relaxed) & CLOSED",
         by: Loom("gate::sharers::a_count_of_nobody_inside"),
-        says: "drained with somebody inside",
-    },
-    Bug {
-        what: "P3: the closer does not see the work of owners who were gone",
-        file: STRIPED,
-        from: "            let owner = line.owner.left.load(Ordering::Acquire);\n            owner.wrapping_add(line.sharers.left.fetch_or",
-        to: "            let owner = line.owner.left.load(Ordering::Relaxed);\n            owner.wrapping_add(line.sharers.left.fetch_or",
-        by: Loom("gate::owners::the_last_pass_against_the_close"),
-        says: "drained with somebody inside",
-    },
-    Bug {
-        what: "P3: the closer does not see the work of sharers who were gone",
-        file: STRIPED,
-        from: "line.sharers.left.fetch_or(CLOSED, Ordering::Acquire)",
-        to: "line.sharers.left.fetch_or(CLOSED, Ordering::Relaxed)",
-        by: Loom("gate::sharers::the_last_pass_against_the_close"),
         says: "drained with somebody inside",
     },
     Bug {
