@@ -2,6 +2,7 @@
 //! that is lost ends in a run that nobody can go on with, which the scheduler calls a deadlock (P4, P9).
 
 mod book;
+mod step;
 mod task;
 
 use std::collections::VecDeque;
@@ -10,85 +11,17 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arbitrary::Arbitrary;
 use crossbeam_channel::{Receiver, TryRecvError};
 use winddown::testing::ManualClock;
 use winddown::{Budget, Escalation, Kicker, Member, Milestone, OwnedPass, Phase, Reason, Shutdown, Stage, WaitGroup};
 
 use self::book::{Book, Class};
+pub(super) use self::step::Program;
+use self::step::{End, Step, When, Why};
 use self::task::Task;
 use super::core_alone::locked;
 use super::program::{Threads, Whom};
 use super::thread;
-
-#[derive(Arbitrary, Debug)]
-pub(super) struct Program {
-    threads: Threads<Step>,
-    end: End,
-}
-
-/// What the thread that began it all does in the end, so that all waiting ends; and what others may do meanwhile.
-#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// It asks. Nobody forces, and no time passes: everything must go well.
-    Ask,
-    /// It asks, and forces.
-    Force,
-    /// It asks, and lets all the time pass.
-    Late,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Step {
-    Enter(Class),
-    Leave,
-    Split,
-    Send(Whom),
-    Receive,
-    Ask(Why),
-    Force,
-    Advance,
-    Kicker { at: When, comes_back: bool, kept: bool },
-    TakeBack,
-    Hook,
-    Channel(When),
-    Task { at: When, comes_back: bool },
-    PollAgain { comes_back: bool },
-    DropTask,
-    Join,
-    LeaveGroup,
-    CloneHandle,
-    DropHandle,
-    // From here on the thread waits, with empty hands.
-    WaitFor(When),
-    Await(When),
-    WaitForGroup,
-    Run,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Why {
-    Failure,
-    Interrupt,
-    Signal,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    Triggered,
-    Refusing,
-    LastCall,
-}
-
-impl From<When> for Milestone {
-    fn from(when: When) -> Self {
-        match when {
-            When::Triggered => Self::Triggered,
-            When::Refusing => Self::Refusing,
-            When::LastCall => Self::LastCall,
-        }
-    }
-}
 
 pub(super) fn run(program: &Program) {
     let Threads(threads) = &program.threads;
