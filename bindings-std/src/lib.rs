@@ -30,7 +30,7 @@
 //!
 //! # The parts
 //!
-//! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads to stop,
+//! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads and tasks to stop,
 //!   [`trigger`](Shutdown::trigger) asks for it, [`run`](Shutdown::run) waits for the end.
 //! - [`Stage`] and its hooks: what closes, in which order, by when.
 //! - `Acceptor` (on Unix) and [`Connection`]: an accept loop that resets nobody, and connections that are told, lingered
@@ -47,7 +47,8 @@
 //!   deadline, and then named.
 //! - An abandoned hook's thread goes on running. Rust can end a process, but not a thread.
 //! - With `panic = "abort"` a panic in a hook ends the process.
-//! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report.
+//! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report; wakers
+//!   are then woken on the driver's.
 //! - 64-bit atomics are needed: every tier-1 and tier-2 target with `std` but a few MIPS and PowerPC ones.
 //! - What happens after [`run`](Shutdown::run), such as the destructors of `main`'s locals, is the program's. An opt-in
 //!   [watchdog](Builder::watchdog) ends a process that outlives its budget.
@@ -87,6 +88,7 @@ mod sync;
 pub mod testing;
 mod token;
 mod trigger;
+mod wait;
 mod wait_group;
 mod watchdog;
 
@@ -107,7 +109,7 @@ pub use shutdown::Shutdown;
 pub use socket::Listener;
 pub use socket::{Stream, lingering_close};
 pub use stage::Stage;
-pub use token::Token;
+pub use token::{Cancelled, Token};
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{

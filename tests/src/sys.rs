@@ -143,6 +143,10 @@ pub fn with_default_signals(command: &mut Command) -> &mut Command {
 /// # Errors
 ///
 /// What the system says.
+///
+/// # Panics
+///
+/// Where numbers of system calls do not fit a filter: nowhere.
 pub fn refuse_membarrier() -> io::Result<()> {
     let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
     let [load, equal, answer] =

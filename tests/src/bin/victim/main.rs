@@ -47,6 +47,7 @@ fn main() -> Result<ExitCode, Anything> {
         "unfenced-later" => stripes::unfenced_later(),
         "scope" => special::scope(),
         "noise" => special::noise(),
+        "task" => special::task(&options),
         "ctrl-c" => special::ctrl_c(),
         "ctrl-c-dropped" => special::ctrl_c_dropped(),
         "environment" => Ok(special::environment()),
