@@ -12,13 +12,23 @@ use std::path::PathBuf;
 
 use self::server::Servers;
 
+const USAGE: &str =
+    "usage: servers GO AXUM [--quick] [last-answer | throughput]; tests/servers/run knows the first two";
+
 fn main() -> io::Result<()> {
-    let mut arguments = env::args_os().skip(1).peekable();
+    let mut arguments = env::args().skip(1);
+    let (Some(go), Some(axum)) = (arguments.next(), arguments.next()) else { return Err(io::Error::other(USAGE)) };
+    let mut arguments = arguments.peekable();
     let quick = arguments.next_if(|argument| argument == "--quick").is_some();
-    let (Some(go), Some(axum), None) = (arguments.next(), arguments.next(), arguments.next()) else {
-        return Err(io::Error::other("usage: servers [--quick] GO AXUM; tests/servers/run knows what those are"));
-    };
+    let part = arguments.next();
     let servers = Servers::new(PathBuf::from(go), PathBuf::from(axum))?;
-    last_answer::measure(&servers, quick)?;
-    throughput::measure(&servers, quick)
+    match part.as_deref() {
+        None => {
+            last_answer::measure(&servers, quick)?;
+            throughput::measure(&servers, quick)
+        }
+        Some("last-answer") => last_answer::measure(&servers, quick),
+        Some("throughput") => throughput::measure(&servers, quick),
+        Some(_) => Err(io::Error::other(USAGE)),
+    }
 }
