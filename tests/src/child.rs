@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use crate::sys;
 
@@ -109,6 +110,16 @@ impl Child {
             }
             thread::yield_now();
         }
+    }
+
+    /// Waits until it is gone, and says when that was. Nobody reads meanwhile: what it says has to fit into a pipe.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not say.
+    pub fn gone(&mut self) -> Instant {
+        self.process.wait().expect("it is ours");
+        Instant::now()
     }
 
     /// Waits for its end.

@@ -121,6 +121,53 @@ pub fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is valid for the write.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    duration(time)
+}
+
+/// What another process has had of the processors, to the nanosecond.
+///
+/// # Errors
+///
+/// What the system says.
+///
+/// # Panics
+///
+/// For a process number that is none.
+pub fn processor_time_of(process: u32) -> io::Result<Duration> {
+    let process = libc::pid_t::try_from(process).expect("a process number");
+    let mut clock: libc::clockid_t = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `clock` is valid for the write.
+    let error = unsafe { libc::clock_getcpuclockid(process, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: `time` is valid for the write.
+    check(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
+    Ok(duration(time))
+}
+
+/// Has the calling thread, and what it starts from now on, run on this processor alone.
+///
+/// # Errors
+///
+/// There is no such processor, or this process may not have it.
+///
+/// # Panics
+///
+/// For a number that a set of processors has no room for.
+pub fn stay_on(processor: usize) -> io::Result<()> {
+    assert!(processor < usize::try_from(libc::CPU_SETSIZE).expect("a count"));
+    // SAFETY: a set of processors is an array of bits, and all zeros is the empty one; the number is within it, and it is
+    // valid for the read.
+    check(unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set)
+    })
+}
+
+fn duration(time: libc::timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
