@@ -36,9 +36,11 @@ impl fmt::Display for Report {
             write!(f, "\n  {}", failure.what)?;
         }
         match self.counting {
-            Counting::Striped => {}
-            Counting::Shared => f.write_str("\n  admission on shared lines: no membarrier(2) to be had")?,
-            Counting::Waited => f.write_str("\n  membarrier(2) was refused after the start: 10 ms waited instead")?,
+            Counting::Shared if cfg!(target_os = "linux") => {
+                f.write_str("\n  admission on shared lines: no membarrier(2) to be had")?;
+            }
+            Counting::Striped | Counting::Shared => {}
+            Counting::Waited => f.write_str("\n  membarrier(2) was refused after the start: waited instead")?,
         }
         write!(f, "\n  exit code {}", self.exit_code())
     }

@@ -66,13 +66,14 @@ impl Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Counting {
-    /// Each thread on a line of its own, 64 of them at a time in the process, and others on shared lines. It needs
-    /// `membarrier(2)`.
+    /// Each thread on a line of its own, as many at a time in the process as a word has bits, and others on shared lines. It
+    /// takes Linux's `membarrier(2)`, which a sandbox should allow, or refuse with an error (and not with death).
     Striped,
     /// All threads on shared lines: there is no `membarrier(2)` here, or a filter refuses it. About four times as dear.
     Shared,
-    /// As `Striped`, but the kernel refused `membarrier(2)` when the program refused work: a filter that was installed after
-    /// the shutdown was built. The driver waited 10 ms in its stead.
+    /// As `Striped`, but the kernel refused `membarrier(2)` when the program refused work, most likely by a filter that was
+    /// installed after the shutdown was built. The driver waited in its stead: 10 ms for each class of work, and for the accept
+    /// queue.
     Waited,
 }
 

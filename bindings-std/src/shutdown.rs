@@ -25,7 +25,8 @@ use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Token};
 ///
 /// A child made by `fork` has only the thread that forked: not the driver's. So daemonise first and build after. Where
 /// that cannot be, [`run`](Self::run) notices and drives on the calling thread; observers and a watchdog, whose threads
-/// stayed with the parent, are then silent. A child that calls neither `run` nor `exec` hears its signals to no effect.
+/// stayed with the parent, are then silent. A child that calls neither `run` nor `exec` hears its signals to no effect. One
+/// that is forked in the very moment in which the parent's driver begins to refuse may wait until the drain's deadline.
 ///
 /// # Scoped threads
 ///
@@ -69,9 +70,9 @@ impl Shutdown {
 
     /// Asks to be let in: a pass that the wind-down waits for, as work of class Critical.
     ///
-    /// No lock, no allocation, and no line of memory that another core writes: each thread counts on one of its own, for the
-    /// first 64 threads of the process at a time (others share them). [`Report::counting`](crate::Report::counting) says
-    /// where that could not be had.
+    /// No lock, no allocation (but for what the system wants at a thread's first pass, to have it give its line back), and no
+    /// line of memory that another core writes: each thread counts on one of its own, for 64 threads of the process at a
+    /// time; others share them. [`Report::counting`](crate::Report::counting) says where that could not be had.
     ///
     /// Not to be called in a signal handler, nor its pass dropped there: use a [`Gate`](winddown_core::Gate) for that.
     ///

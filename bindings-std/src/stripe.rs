@@ -1,26 +1,32 @@
 //! A stripe for each thread at the striped gates, and the barrier that their closers need. Not here: the gate (core's).
 
-use winddown_core::{Stripe, StripedGate, Stripes};
+use std::time::Duration;
+
+use winddown_core::{StripeSet, StripedGate, Stripes};
 
 use crate::event_count::Bell;
 use crate::sync::{AtomicBool, Ordering};
 
 /// How many threads have a line of their own at a time, in the whole process. More of them share lines.
-pub(crate) const STRIPES: usize = if cfg!(any(winddown_loom, winddown_shuttle)) { 1 } else { 64 };
+pub(crate) const STRIPES: usize = if cfg!(any(winddown_loom, winddown_shuttle)) { 1 } else { StripeSet::LEN };
 
 /// The gate that a shutdown's work goes through.
 pub(crate) type Gate = StripedGate<ThreadStripes, Bell, STRIPES>;
 
-/// The threads of this process. All gates of the process share them.
+/// What a barrier that the kernel refuses is replaced by.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The threads of this process (for a library that was loaded: those that have come to its copy of this). All gates share
+/// them.
 ///
 /// # Invariants
 ///
-/// 1. A stripe belongs to one thread at a time: it is claimed by setting its bit in `threads::TAKEN`, at the thread's first
-///    pass, and given back when the thread ends.
+/// 1. A stripe belongs to one thread at a time: it is claimed at the thread's first pass, and given back when the thread
+///    ends.
 /// 2. Threads have stripes of their own only if the process is registered for expedited `membarrier(2)`. What was the
 ///    answer when it was first asked, is for good.
-/// 3. A thread without one shares, by read-modify-writes, which need no barrier: beyond [`STRIPES`] threads, where there is no
-///    `membarrier`, and while a thread's destructors run.
+/// 3. A thread without one shares, by read-modify-writes, which need no barrier: beyond [`STRIPES`] threads, and then until it
+///    ends; where there is no `membarrier`; and from the destructor on that gives its stripe back.
 pub(crate) struct ThreadStripes {
     waited: AtomicBool,
 }
@@ -46,7 +52,7 @@ impl ThreadStripes {
 
 impl Stripes for ThreadStripes {
     #[inline]
-    fn stripe(&self) -> Stripe {
+    fn stripe(&self) -> winddown_core::Stripe {
         threads::stripe()
     }
 
@@ -58,32 +64,54 @@ impl Stripes for ThreadStripes {
 
     /// `membarrier(2)`: when it returns, every thread of the process has been through a full fence since it was called.
     ///
-    /// Should the kernel refuse what it has granted before (a filter that was installed later), it waits for 10 ms instead.
-    /// No processor keeps a store to itself for as long as a microsecond once it has retired, nor a thread's through a switch
-    /// to another; that there is such a bound is what makes time a barrier (Morrison and Afek, "Temporally Bounding TSO
-    /// for Fence-Free Asymmetric Synchronization", 2015). The report says so.
+    /// Should the kernel refuse what it has granted before (a filter that was installed later), it takes its time instead:
+    /// a processor does not keep a store to itself for more than a moment, far below [`PAUSE`], nor a thread's through a
+    /// switch to another. That there is such a bound is what makes time a barrier (Morrison and Afek, "Temporally
+    /// Bounding TSO for Fence-Free Asymmetric Synchronization", 2015). The report says so.
     fn heavy_barrier(&self) {
-        if Self::are_owned() && !barrier::expedited() {
-            self.waited.store(true, Ordering::Relaxed); // see `has_waited`
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        if Self::are_owned() {
+            // Its own fence: with one thread the kernel has nothing to do, and does nothing.
+            std::sync::atomic::fence(Ordering::SeqCst);
+            if !barrier::expedited() {
+                self.waited.store(true, Ordering::Relaxed); // see `has_waited`
+                std::thread::sleep(PAUSE);
+            }
+            std::sync::atomic::fence(Ordering::SeqCst);
         }
     }
 }
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(any(winddown_loom, winddown_shuttle))))]
+// Elsewhere everybody shares. Android has the barrier, but no thread-locals that are there to a thread's very end. (What is
+// explored is sharing, too: the owners' half is, in core's models.)
+#[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
 mod barrier {
-    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU8, Ordering};
 
     use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
 
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    /// Not a lock that a forked child might find held for ever.
+    static REGISTERED: AtomicU8 = AtomicU8::new(UNKNOWN);
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
 
     /// Whether the process is registered; asked of the kernel once. A forked child is registered as its parent was.
     pub(super) fn is_expedited() -> bool {
-        *REGISTERED.get_or_init(|| {
-            membarrier_query().contains_command(MembarrierCommand::PrivateExpedited)
-                && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
-        })
+        // Relaxed, all: the word is all there is to know, and its first answer stays.
+        match REGISTERED.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                let answer = if register() { YES } else { NO };
+                let first = REGISTERED.compare_exchange(UNKNOWN, answer, Ordering::Relaxed, Ordering::Relaxed);
+                first.map_or_else(|theirs| theirs, |_| answer) == YES
+            }
+            answer => answer == YES,
+        }
+    }
+
+    /// Twice does no harm.
+    fn register() -> bool {
+        membarrier_query().contains_command(MembarrierCommand::PrivateExpedited)
+            && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
     }
 
     /// Runs it. `false` where the kernel refuses.
@@ -92,8 +120,7 @@ mod barrier {
     }
 }
 
-/// Everybody shares. (What is explored is that: the owners' half is, in core's models.)
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(any(winddown_loom, winddown_shuttle)))))]
+#[cfg(not(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle)))))]
 mod barrier {
     pub(super) fn is_expedited() -> bool {
         false
@@ -107,15 +134,13 @@ mod barrier {
 #[cfg(not(any(winddown_loom, winddown_shuttle)))]
 mod threads {
     use std::cell::Cell;
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use winddown_core::Stripe;
+    use winddown_core::{Stripe, StripeSet};
 
     use super::{STRIPES, barrier};
 
-    /// A bit for each stripe that is some thread's own.
-    static TAKEN: AtomicU64 = AtomicU64::new(0);
-    const _: () = assert!(STRIPES == u64::BITS as usize, "a bit for each stripe");
+    static FREE: StripeSet = StripeSet::new();
 
     /// Deals the stripes out to those who share.
     static SHARERS: AtomicUsize = AtomicUsize::new(0);
@@ -143,18 +168,9 @@ mod threads {
     fn choose() -> Stripe {
         // Should its destructors be running, there is nobody to give a stripe back.
         let can_own = barrier::is_expedited() && OWNER.try_with(|_| ()).is_ok();
-        let own = if can_own { claim() } else { None };
+        let own = if can_own { FREE.claim() } else { None };
         own.map_or_else(share, |own| STRIPE.set(own));
         stripe()
-    }
-
-    /// A stripe that nobody has.
-    fn claim() -> Option<usize> {
-        // Acquire pairs with the release in `Owner::drop`: the last owner's counts. The loads order nothing.
-        let taken = TAKEN.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
-            (taken != u64::MAX).then(|| taken | 1 << taken.trailing_ones())
-        });
-        taken.ok().map(|taken| taken.trailing_ones() as usize)
     }
 
     fn share() {
@@ -170,11 +186,51 @@ mod threads {
         fn drop(&mut self) {
             let own = STRIPE.get();
             if own < STRIPES {
-                // First: destructors that come later may hold passes.
+                // First: destructors that come later may hold passes, and by then the stripe may be another thread's.
                 share();
-                // Release pairs with the acquire in `claim`.
-                TAKEN.fetch_and(!(1 << own), Ordering::Release);
+                FREE.give_back(own);
             }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::sync::Barrier;
+        use std::thread;
+
+        use super::*;
+
+        fn is_own(stripe: Stripe) -> bool {
+            (0..STRIPES).any(|number| stripe == Stripe::own(number))
+        }
+
+        /// All at once, because the tests of a process share its stripes.
+        #[test]
+        fn stripes_go_to_threads_one_each_and_come_back() {
+            if !barrier::is_expedited() {
+                assert!(!is_own(stripe()), "nobody has one where there is no barrier");
+                return;
+            }
+            // More, one after the other, than there are.
+            for _ in 0..3 * STRIPES {
+                assert!(thread::spawn(|| is_own(stripe()) && stripe() == stripe()).join().unwrap());
+            }
+            // More, at the same time.
+            let all = Barrier::new(STRIPES + 10);
+            let mut stripes: Vec<_> = thread::scope(|scope| {
+                let ask = || {
+                    let mine = stripe();
+                    all.wait();
+                    assert_eq!(stripe(), mine);
+                    mine
+                };
+                let threads: Vec<_> = (0..STRIPES + 10).map(|_| scope.spawn(ask)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).filter(|stripe| is_own(*stripe)).collect()
+            });
+            let owners = stripes.len();
+            stripes.sort_by_key(|stripe| format!("{stripe:?}"));
+            stripes.dedup();
+            assert!(owners == stripes.len() && owners > STRIPES / 2, "{owners} have {} stripes", stripes.len());
         }
     }
 }

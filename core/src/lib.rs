@@ -104,5 +104,5 @@ pub use plan::{MAX_STAGES, Plan, Stage};
 pub use priority::{InFlight, Priority};
 pub use sequence::{Observed, Sequence, Step};
 pub use striped::StripedGate;
-pub use stripes::{Stripe, Stripes};
+pub use stripes::{Stripe, StripeSet, Stripes};
 pub use wait_group::{Member, WaitGroup};

@@ -23,7 +23,7 @@ use crate::{Notify, OwnedPass, Pass, Refused, Stripes};
 /// |---|---|---|---|
 /// | `closed` | 0 | 1 | 1 |
 /// | lowest bit of the shared counts | 0 | 0 or 1 | 1 |
-/// | `owed` | k, those who left late | k | 2^(n-1) - who was inside + k |
+/// | `owed` | 0 | k, those who left late | 2^(n-1) - who was inside + k, until its highest bit is set |
 /// | `drained` | 0 | 0 | 1 once nobody is inside |
 ///
 /// # Invariants
@@ -34,9 +34,9 @@ use crate::{Notify, OwnedPass, Pass, Refused, Stripes};
 /// 2. **Sharers** count and learn whether the gate is closed in one read-modify-write, as with a `Gate`: the closer sets a
 ///    bit in each shared count by the very read-modify-write that reads it.
 /// 3. Who leaves a closed gate is late and adds 1 to `owed`. The closer adds `2^(n-1)` less the number of those inside by its
-///    sum. From then on the highest bit of `owed` says that at least as many have left as were inside; before, nobody may
-///    judge, since an entrant's count may not have been seen yet. Whoever finds or brings that bit looks at the sums; the
-///    last one to leave is among them, and has all the others' counts behind it (P4).
+///    sum. From then on the highest bit of `owed`, which stays, says that at least as many have left as were inside; before,
+///    nobody may judge, since an entrant's count may not have been seen yet. Whoever finds or brings that bit looks at the
+///    sums; the last one to leave is among them, and has all the others' counts behind it (P4).
 /// 4. A sum reads every *left* first and every *entered* after. Whoever it sees gone it sees come, parts that were split
 ///    off included; so sums that are equal mean that nobody was inside in between (P3).
 /// 5. `drained` is set by a swap, and the one that found it unset notifies: exactly once.
@@ -44,10 +44,14 @@ use crate::{Notify, OwnedPass, Pass, Refused, Stripes};
 ///
 /// A pass that is lost ([`core::mem::forget`]) stays inside: a straggler, and the gate never drains.
 ///
-/// Lock-free, no allocation. [`Stripes`] says where it may not be used: in signal handlers, for one.
+/// Entering and leaving are lock-free and allocate nothing; only the closer can hold "drained" up, until its barrier is done.
+/// [`Stripes`] says where passes may not be taken: in signal handlers, for one.
 ///
 /// The counts are modulo `2^(n-1)` on n-bit targets: where that many passes are alive at once (forgotten ones count), the gate
 /// takes them for nobody.
+///
+/// When the gate is drained, whoever left last may still be about to look at it: what keeps the gate in memory is the borrow
+/// or the holder in each pass, not that count.
 ///
 /// # Source
 ///
@@ -190,8 +194,8 @@ impl<S: Stripes, N: Notify, const STRIPES: usize> StripedGate<S, N, STRIPES> {
 
     /// Refuses everyone from now on. `true` for the one call that did it.
     ///
-    /// An empty gate is drained by this very call, and the bell rung before it returns. It looks at every stripe, and runs
-    /// the heavy barrier.
+    /// A gate with nobody inside or at the door is drained by this very call, and the bell rung before it returns. It looks at
+    /// every stripe, and runs the heavy barrier.
     pub fn close(&self) -> bool {
         // Release pairs with the acquire in `is_closed`; acquire with the release of the call that had
         // closed it before.
@@ -219,9 +223,16 @@ impl<S: Stripes, N: Notify, const STRIPES: usize> StripedGate<S, N, STRIPES> {
     /// Adds to `owed`, and looks at the sums if it says to.
     #[cold]
     fn owe(&self, more: usize) {
-        // AcqRel, both ways with the same addition by others: whoever finds the highest bit set sees what the closer saw, and
-        // what all who were late before it have counted.
-        let owed = self.late.0.owed.fetch_add(more, Ordering::AcqRel).wrapping_add(more);
+        let owed = &self.late.0.owed;
+        // Relaxed: the bit stays, and who does not see it yet adds once more.
+        let paid = owed.load(Ordering::Relaxed) & PAID != 0;
+        // AcqRel, both ways with the same word's change by others: whoever finds the highest bit set sees what the closer saw,
+        // and what all who were late before it have counted. What is paid is not added to, so that the bit stays.
+        let owed = if paid {
+            owed.fetch_or(PAID, Ordering::AcqRel)
+        } else {
+            owed.fetch_add(more, Ordering::AcqRel).wrapping_add(more)
+        };
         if owed & PAID != 0 {
             self.settle();
         }
@@ -284,12 +295,12 @@ impl<S: Stripes, N: Notify, const STRIPES: usize> StripedGate<S, N, STRIPES> {
     }
 
     /// How many passes there have been, parts that were split off included; modulo `2^(n-1)` on n-bit targets. While
-    /// others come it is a moment's figure.
+    /// others come it is a moment's figure, and entrants who are being refused may be in it.
     #[must_use]
     pub fn admitted(&self) -> usize {
-        // Relaxed, both: a figure for people.
+        // Relaxed: a figure for people.
         let undone = self.late.0.undone.load(Ordering::Relaxed);
-        (self.sums().0 / ONE).saturating_sub(undone)
+        self.sums().0.wrapping_sub(undone.wrapping_mul(ONE)) / ONE
     }
 
     /// What it was told about its surroundings.

@@ -1,4 +1,8 @@
-//! What a striped gate has to be told by its surroundings. Not here: the gate (`striped`).
+//! What a striped gate has to be told by its surroundings: who counts where. Not here: the gate (`striped`).
+
+use core::fmt;
+
+use crate::sync::{AtomicUsize, Ordering, const_unless_loom};
 
 /// Where threads count at a [`StripedGate`](crate::StripedGate), and how a closer makes sure that it sees what they
 /// have counted.
@@ -19,7 +23,8 @@
 ///   somebody's own.
 /// - A gate's passes are not taken or dropped in an interrupt or a signal handler, on a thread that has a stripe of its
 ///   own: counting there is a load and a store, and what comes between is lost. (Tell such threads to share, or use a
-///   [`Gate`](crate::Gate).)
+///   [`Gate`](crate::Gate). To close it there, or to ask, is another matter: that is for the barrier and the bell to say.)
+/// - None of these panics: a gate whose closer is gone before its sum never drains.
 pub trait Stripes {
     /// Where the current thread counts. It may change at any time.
     fn stripe(&self) -> Stripe;
@@ -57,5 +62,68 @@ impl Stripe {
     #[inline]
     pub(crate) const fn of(self, stripes: usize) -> (usize, bool) {
         if self.0 < stripes { (self.0, true) } else { ((self.0 & !SHARED) % stripes, false) }
+    }
+}
+
+/// Numbers of stripes, to give each thread one of its own for as long as it is there: as many as a word has bits.
+///
+/// What the last owner of a number did before [`give_back`](Self::give_back) has happened for the next one, as [`Stripes`]
+/// asks. Lock-free.
+///
+/// ```
+/// use winddown_core::StripeSet;
+///
+/// static FREE: StripeSet = StripeSet::new();
+///
+/// let (one, other) = (FREE.claim().unwrap(), FREE.claim().unwrap());
+/// assert_ne!(one, other);
+/// FREE.give_back(one);
+/// assert_eq!(FREE.claim(), Some(one));
+/// ```
+pub struct StripeSet {
+    /// A bit for each number that is somebody's.
+    taken: AtomicUsize,
+}
+
+impl StripeSet {
+    /// How many numbers there are, from 0 on.
+    pub const LEN: usize = usize::BITS as usize;
+
+    const_unless_loom! {
+        /// All of them free.
+        #[must_use]
+        pub fn new() -> Self {
+            Self { taken: AtomicUsize::new(0) }
+        }
+    }
+
+    /// A number that is nobody's, the caller's until it gives it back; `None` where there is none.
+    #[must_use = "it stays taken until it is given back"]
+    pub fn claim(&self) -> Option<usize> {
+        // Acquire pairs with the release in `give_back`: the last owner's counts. The loads order nothing.
+        let claimed = self.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
+            (taken != usize::MAX).then(|| taken | 1 << taken.trailing_ones())
+        });
+        claimed.ok().map(|taken| taken.trailing_ones() as usize)
+    }
+
+    /// Lets somebody else have it. The caller's last act at that stripe.
+    pub fn give_back(&self, number: usize) {
+        // Release pairs with the acquire in `claim`.
+        self.taken.fetch_and(!(1 << (number % Self::LEN)), Ordering::Release);
+    }
+}
+
+impl Default for StripeSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for StripeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Relaxed: a figure for people.
+        let taken = self.taken.load(Ordering::Relaxed).count_ones();
+        f.debug_struct("StripeSet").field("taken", &taken).finish()
     }
 }

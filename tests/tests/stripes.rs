@@ -75,6 +75,44 @@ fn p4_a_pass_is_dropped_while_its_thread_is_taken_down() {
     }
 }
 
+/// P3, P4: while a destructor of a thread that ends is still busy with passes, the thread's stripe goes on to the next one.
+#[test]
+fn p4_a_stripe_goes_on_while_its_thread_is_taken_down() {
+    const PASSES: usize = 2_000;
+    struct Busy(Shutdown);
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            (0..PASSES).for_each(|_| drop(self.0.enter()));
+        }
+    }
+    thread_local! {
+        static BUSY: RefCell<Option<Busy>> = const { RefCell::new(None) };
+    }
+    must_end(|| {
+        let shutdown = shutdown();
+        let theirs = shutdown.clone();
+        let thread_that_ends = move || {
+            // Set before the thread has a stripe, so that it goes after that was given back.
+            BUSY.set(Some(Busy(theirs.clone())));
+            (0..PASSES).for_each(|_| drop(theirs.enter()));
+        };
+        // The one before may still be busy: `is_finished` comes before the destructors, and `join` after them.
+        let mut ending = Vec::new();
+        for _ in 0..500 {
+            let thread = thread::spawn(thread_that_ends.clone());
+            while !thread.is_finished() {
+                thread::yield_now();
+            }
+            ending.push(thread);
+        }
+        ending.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(shutdown.in_flight().total(), 0);
+        let report = wind_down(&shutdown);
+        assert_clean(&report);
+        assert_eq!(report.admitted, 500 * 2 * PASSES as u64);
+    });
+}
+
 /// More threads at once than there are stripes, each of which holds a pass when the program refuses.
 #[test]
 fn p3_more_threads_than_stripes() {
@@ -167,7 +205,7 @@ fn where_membarrier_is_refused_from_the_start_everybody_shares() {
 
 #[test]
 fn where_membarrier_is_refused_later_the_driver_takes_its_time() {
-    victim("unfenced-later").end().assert_code(0).assert_said("refused after the start: 10 ms waited instead");
+    victim("unfenced-later").end().assert_code(0).assert_said("refused after the start: waited instead");
 }
 
 #[test]

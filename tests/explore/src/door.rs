@@ -46,7 +46,7 @@ pub trait Door<N: Notify>: AnyGate + Sized {
 pub const STRIPES: usize = 3;
 
 /// A striped gate at which those threads have a stripe of their own whose bit is set.
-pub type Striped<N, const OWN: u8> = StripedGate<Threads<OWN>, N, STRIPES>;
+pub type Striped<N, const OWN: u8, const FENCES: bool = false> = StripedGate<Threads<OWN, FENCES>, N, STRIPES>;
 
 macro_rules! as_its_own {
     () => {
@@ -88,7 +88,7 @@ impl<N: Notify> Door<N> for Gate<N> {
     as_its_own!();
 }
 
-impl<N: Notify, const OWN: u8> Door<N> for Striped<N, OWN> {
+impl<N: Notify, const OWN: u8, const FENCES: bool> Door<N> for Striped<N, OWN, FENCES> {
     fn with_notify(bell: N) -> Self {
         Self::with_notify(Threads::default(), bell)
     }

@@ -1,11 +1,11 @@
 //! The gates: admission against the close, and the one announcement. Each model is explored for the gate of one word, and
-//! for the striped one with owners, with sharers, and with one of each.
+//! for the striped one with owners, with sharers, with some of each, and with owners who have full fences.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::thread::{self, JoinHandle};
-use winddown_core::{Gate, Notify, OwnedPass, Refused};
+use winddown_core::{Gate, Notify, OwnedPass, Refused, StripeSet};
 use winddown_explore::{Door, Striped};
 
 use crate::explore::{Witness, explore};
@@ -57,8 +57,8 @@ trait Kind: Door<Bell> + Send + Sync + 'static {
 
 impl Kind for Gate<Bell> {}
 
-/// Many words and a barrier that is waited for: with all switches there are, it would be days.
-impl<const OWN: u8> Kind for Striped<Bell, OWN> {
+/// Most of its words are touched by few threads.
+impl<const OWN: u8, const FENCES: bool> Kind for Striped<Bell, OWN, FENCES> {
     fn bound(of_one_word: Option<usize>) -> Option<usize> {
         of_one_word.map(|bound| bound + 1)
     }
@@ -291,12 +291,35 @@ fn somebody_who_only_looks<G: Kind>() {
     });
 }
 
+/// A stripe that goes on to another thread, with nothing in between but that.
+#[test]
+fn a_stripe_that_is_given_back() {
+    explore(None, || {
+        let house = House::<Striped<Bell, 0b111>>::new();
+        let free = Arc::new(StripeSet::new());
+        let threads = [0, 1].map(|who| {
+            let (house, free) = (house.clone(), free.clone());
+            thread::spawn(move || {
+                let at = house.gate.stripes().at(who);
+                let number = free.claim().unwrap();
+                at.moves_to(number);
+                house.try_to_work(who);
+                free.give_back(number);
+            })
+        });
+        assert!(house.close());
+        join(threads);
+        house.is_over();
+    });
+}
+
 macro_rules! for_each_gate {
     ($($model:ident)*) => {
         for_each_gate!(word: Gate<Bell> => $($model)*);
         for_each_gate!(owners: Striped<Bell, 0b111> => $($model)*);
         for_each_gate!(sharers: Striped<Bell, 0> => $($model)*);
         for_each_gate!(mixed: Striped<Bell, 0b110> => $($model)*);
+        for_each_gate!(fenced: Striped<Bell, 0b111, true> => $($model)*);
     };
     ($kind:ident: $gate:ty => $($model:ident)*) => {
         mod $kind {

@@ -205,7 +205,12 @@ impl Gate {
                 }
                 _ => code.push(Op::Load(word, add)),
             });
-            code.update(LATE, |local, old| old + BIAS - local.sum);
+            // The library's difference has no sign: it must not be less than nobody.
+            let publish = |local: Local, old| {
+                assert!(local.sum >= 0, "fewer than nobody inside");
+                old + BIAS - local.sum
+            };
+            code.update(LATE, if self.is(Variant::Right) { publish } else { |local, old| old + BIAS - local.sum });
             // Those who were late are as many as were inside, or more.
             let settled = |local: Local| local.seen >= local.sum;
             let so = if self.is(Variant::SumIsIgnored) { |local: Local| local.sum == 0 } else { settled };
