@@ -1,5 +1,5 @@
 //! The driver: turns the steps of the sequence into threads, deadlines and wakes. It decides nothing, and runs nobody
-//! else's code: hooks, kickers and observers have threads of their own (P6).
+//! else's code: hooks, kickers, wakers and observers have threads of their own (P6).
 
 use std::panic::Location;
 use std::time::Duration;
@@ -182,7 +182,7 @@ impl<'a> Drive<'a> {
                 let _ = inner.trigger.lifecycle.finish();
             }
         }
-        inner.waiters.reach(milestone);
+        inner.reach(milestone);
         inner.kick(milestone);
         if milestone != Milestone::Triggered {
             self.tell(Event::Reached { milestone, in_flight: inner.in_flight() }, None);
@@ -265,7 +265,7 @@ impl<'a> Drive<'a> {
         self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage });
     }
 
-    /// Gives the observers the budget's flush to tell the end, and then the report to `run()`.
+    /// Gives the observers the budget's flush to tell the end, and wakers to return, and then the report to `run()`.
     fn finish(mut self, outcome: Outcome) {
         let inner = self.inner;
         let mut report = self.report(outcome);
@@ -279,12 +279,13 @@ impl<'a> Drive<'a> {
         loop {
             let key = inner.trigger.driver.key();
             self.now = inner.trigger.clock.now();
-            if self.observers.are_done() || self.now >= end {
+            if (self.observers.are_done() && !inner.is_waking()) || self.now >= end {
                 break;
             }
             inner.trigger.clock.wait(&inner.trigger.driver, key, Some(end));
         }
         report.failures.extend(self.observers.failures());
+        report.failures.extend(inner.waker_failures());
         judge_failures(&mut report);
         report.repeats = inner.trigger.lifecycle.load().repeats();
         if let Some(watchdog) = inner.watchdog() {
@@ -335,7 +336,7 @@ fn bury(inner: &Inner) {
     let _ = crate::hook::spawn("leftovers", move || drop(left), |_| ());
 }
 
-/// A kicker or an observer that failed is nothing to keep quiet about (P7).
+/// A kicker, a waker or an observer that failed is nothing to keep quiet about (P7).
 fn judge_failures(report: &mut Report) {
     if !report.failures.is_empty() {
         report.outcome = report.outcome.max(Outcome::Failed);

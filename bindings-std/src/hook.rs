@@ -211,16 +211,23 @@ pub(crate) fn spawn<T: 'static>(
     run: impl FnOnce() -> T + Send + 'static,
     tell: impl FnOnce(Result<T, Panicked>) + Send + 'static,
 ) -> io::Result<()> {
+    spawn_or_return(name, run, tell).map_err(|(error, run)| {
+        std::mem::forget(run);
+        error
+    })
+}
+
+/// As `spawn`, but where there is no thread to be had the closure comes back.
+pub(crate) fn spawn_or_return<T: 'static, F: FnOnce() -> T + Send + 'static>(
+    name: &str,
+    run: F,
+    tell: impl FnOnce(Result<T, Panicked>) + Send + 'static,
+) -> Result<(), (io::Error, F)> {
     let job = Arc::new(Mutex::new(Some(run)));
     let theirs = job.clone();
-    let spawned = thread::Builder::new().name(thread_name(name)).spawn(move || {
-        let run = theirs.lock().take().expect("taken here only");
-        tell(caught(run));
-    });
-    if spawned.is_err() {
-        std::mem::forget(job);
-    }
-    spawned.map(drop)
+    let take = |job: &Mutex<Option<F>>| job.lock().take().expect("taken once");
+    let spawned = thread::Builder::new().name(thread_name(name)).spawn(move || tell(caught(take(&theirs))));
+    spawned.map(drop).map_err(|error| (error, take(&job)))
 }
 
 /// Runs a stranger's closure where it stands, and catches its panic.

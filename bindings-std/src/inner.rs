@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::process;
 
-use winddown_core::{Escalate, Forced, Gate, InFlight, Outcome, Phase, Plan, Priority, Reason};
+use winddown_core::{Escalate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason};
 
 use crate::Report;
 use crate::connection::Connections;
@@ -15,8 +15,8 @@ use crate::label::Labels;
 use crate::observe::Observers;
 use crate::signal::Signals;
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Padded};
-use crate::token::Waiters;
 use crate::trigger::Trigger;
+use crate::wait::{Due, Waiters};
 use crate::watchdog::{Watchdog, exit_now};
 
 /// What all parts share. The driver, passes and tokens keep it alive.
@@ -195,6 +195,8 @@ impl Inner {
             *kept = message;
         }
         drop(kept);
+        // Before the driver is told, which would have the wakers woken on a thread more.
+        let due = if first { self.waiters.tell(Milestone::Triggered) } else { Due::default() };
         self.trigger.driver.notify();
         if first {
             self.waiters.notify();
@@ -202,6 +204,8 @@ impl Inner {
         if escalate == Escalate::Exit {
             exit_now(Outcome::Forced(Forced::Interrupt).exit_code(reason).into());
         }
+        // Last: a waker may not return.
+        self.wake(due);
         first
     }
 }

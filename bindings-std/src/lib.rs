@@ -30,7 +30,7 @@
 //!
 //! # The parts
 //!
-//! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads to stop,
+//! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads and tasks to stop,
 //!   [`trigger`](Shutdown::trigger) asks for it, [`run`](Shutdown::run) waits for the end.
 //! - [`Stage`] and its hooks: what closes, in which order, by when.
 //! - `Acceptor` (on Unix) and [`Connection`]: an accept loop that resets nobody, and connections that are told, lingered
@@ -86,6 +86,7 @@ mod sync;
 pub mod testing;
 mod token;
 mod trigger;
+mod wait;
 mod wait_group;
 mod watchdog;
 
@@ -106,7 +107,7 @@ pub use shutdown::Shutdown;
 pub use socket::Listener;
 pub use socket::{Stream, lingering_close};
 pub use stage::Stage;
-pub use token::Token;
+pub use token::{Cancelled, Token};
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{

@@ -40,7 +40,7 @@ pub struct Report {
     pub stragglers: Vec<Straggler>,
     /// How many passes without a label were alive when their time was over.
     pub unlabelled: InFlight,
-    /// What else went wrong, in kickers and observers.
+    /// What else went wrong, in kickers, observers and wakers.
     pub failures: Vec<Failure>,
 }
 
@@ -134,4 +134,6 @@ pub enum Part {
     Kicker,
     /// An [`Observer`](crate::Observer).
     Observer,
+    /// A [`Waker`](std::task::Waker) of a [`Cancelled`](crate::Cancelled).
+    Waker,
 }

@@ -160,6 +160,8 @@ impl Shutdown {
     ///
     /// A [`Reason::Interrupt`] escalates when repeated, as one from a terminal does: by default the second ends all
     /// waiting, and the third ends the process from within this call.
+    ///
+    /// The first to ask also wakes the tasks that wait for it ([`Token::cancelled`]), on the calling thread.
     #[expect(clippy::must_use_candidate, reason = "who was first is of interest to few")]
     pub fn trigger(&self, reason: Reason) -> bool {
         self.inner.trigger(reason, None)

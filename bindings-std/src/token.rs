@@ -1,89 +1,17 @@
-//! Tokens: waiting to be told to stop, and those who wait.
+//! Tokens: waiting to be told to stop. Not here: the lists of those who wait (`wait`).
+
+mod cancelled;
 
 use std::fmt;
-#[cfg(unix)]
-use std::io::Write;
-#[cfg(unix)]
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use winddown_core::Milestone;
 
-use crate::clock::Clock;
-use crate::event_count::EventCount;
+pub use self::cancelled::Cancelled;
 use crate::inner::Inner;
-use crate::sync::{Arc, AtomicU32, Ordering};
-#[cfg(unix)]
-use crate::sync::{Mutex, Weak};
+use crate::sync::Arc;
 
-/// Everybody who waits for a milestone. One broadcast wakes all of them.
-#[derive(Default)]
-pub(crate) struct Waiters {
-    event: Arc<EventCount>,
-    /// The last milestone that was reached, as its number; 0 for none.
-    reached: AtomicU32,
-    #[cfg(feature = "crossbeam-channel")]
-    channels: channels::Channels,
-    /// Rung at the refusal.
-    #[cfg(unix)]
-    ropes: Mutex<Vec<Weak<UnixStream>>>,
-}
-
-impl Waiters {
-    pub(crate) fn key(&self) -> u32 {
-        self.event.key()
-    }
-
-    pub(crate) fn notify(&self) {
-        self.event.notify();
-    }
-
-    pub(crate) fn sleep(&self, clock: &Clock, key: u32, deadline: Option<Duration>) {
-        clock.wait(&self.event, key, deadline);
-    }
-
-    pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
-        // Pairs with the release in `reach`.
-        self.reached.load(Ordering::Acquire) >= milestone as u32
-    }
-
-    /// Lets go everybody who waits for this milestone or an earlier one. The driver's to call.
-    pub(crate) fn reach(&self, milestone: Milestone) {
-        // Release pairs with `has_reached`: who is let go sees what the driver did before.
-        self.reached.store(milestone as u32, Ordering::Release);
-        self.event.notify();
-        #[cfg(feature = "crossbeam-channel")]
-        self.channels.disconnect(milestone);
-        #[cfg(unix)]
-        if milestone == Milestone::Refusing {
-            let ropes = std::mem::take(&mut *self.ropes.lock());
-            ropes.iter().for_each(ring);
-        }
-    }
-
-    /// Writes a byte into `rope` when the program refuses: for who waits for descriptors. It must not block.
-    #[cfg(unix)]
-    pub(crate) fn ring_at_refusal(&self, rope: &Arc<UnixStream>) {
-        let mut ropes = self.ropes.lock();
-        ropes.retain(|rope| rope.strong_count() > 0);
-        let rope = Arc::downgrade(rope);
-        if self.has_reached(Milestone::Refusing) {
-            drop(ropes);
-            ring(&rope);
-        } else {
-            ropes.push(rope);
-        }
-    }
-}
-
-/// A rope that is gone has nobody to ring for.
-#[cfg(unix)]
-fn ring(rope: &Weak<UnixStream>) {
-    let rope = rope.upgrade();
-    let _ = rope.map(|rope| (&*rope).write(&[0]));
-}
-
-/// Tells a thread when it is time to stop. From [`Shutdown::token`](crate::Shutdown::token); cheap to clone.
+/// Tells a thread or a task when it is time to stop. From [`Shutdown::token`](crate::Shutdown::token); cheap to clone.
 ///
 /// It tells for ever once it does. A token keeps no signal handler installed and no driver alive: if every
 /// [`Shutdown`](crate::Shutdown) is dropped while the program runs, nobody will ever ask, and a wait without a limit does
@@ -160,6 +88,11 @@ impl Token {
         }
     }
 
+    /// A future that is ready when it is time to stop: for tasks, of whatever executor.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled::new(self.clone())
+    }
+
     /// A channel that never carries anything and is disconnected when it is time to stop, for
     /// [`crossbeam_channel::select!`].
     ///
@@ -182,7 +115,7 @@ impl Token {
     #[cfg(feature = "crossbeam-channel")]
     #[must_use]
     pub fn receiver(&self) -> crossbeam_channel::Receiver<std::convert::Infallible> {
-        self.inner.waiters.channels.receiver(self.milestone)
+        self.inner.waiters.receiver(self.milestone)
     }
 }
 
@@ -192,45 +125,5 @@ impl fmt::Debug for Token {
             .field("milestone", &self.milestone)
             .field("should_stop", &self.should_stop())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "crossbeam-channel")]
-mod channels {
-    use std::collections::BTreeMap;
-    use std::convert::Infallible;
-
-    use crossbeam_channel::{Receiver, Sender, bounded};
-    use winddown_core::Milestone;
-
-    use crate::sync::Mutex;
-
-    type Channel = (Sender<Infallible>, Receiver<Infallible>);
-
-    /// A channel for each milestone that somebody asked for, and the last milestone that was reached.
-    #[derive(Default)]
-    pub(super) struct Channels(Mutex<(BTreeMap<Milestone, Channel>, Option<Milestone>)>);
-
-    impl Channels {
-        pub(super) fn receiver(&self, milestone: Milestone) -> Receiver<Infallible> {
-            let (channels, reached) = &mut *self.0.lock();
-            if reached.is_some_and(|reached| reached >= milestone) {
-                return bounded(0).1;
-            }
-            channels.entry(milestone).or_insert_with(|| bounded(0)).1.clone()
-        }
-
-        /// Drops the senders of this and earlier milestones: their receivers are disconnected.
-        pub(super) fn disconnect(&self, milestone: Milestone) {
-            let mut state = self.0.lock();
-            let (channels, reached) = &mut *state;
-            *reached = Some(milestone);
-            let later = channels.split_off(&milestone);
-            let mut gone = std::mem::replace(channels, later);
-            gone.extend(channels.remove_entry(&milestone));
-            drop(state);
-            // The wakes, outside the lock (P9).
-            drop(gone);
-        }
     }
 }

@@ -9,3 +9,4 @@ pub mod patience;
 pub mod racy;
 pub mod steps;
 pub mod sys;
+pub mod waker;

@@ -156,6 +156,16 @@ fn a_trigger_without_run_winds_down() {
     victim(&["without-run"]).end().assert_code(0).assert_said("a hook runs");
 }
 
+/// P4: no handler touches the list of wakers. Also where the driver has to wake them itself.
+#[test]
+fn a_task_is_told_by_a_signal() {
+    for options in [&["task"][..], &["task", "no-more-threads"]] {
+        let child = ready(options);
+        child.signal(SIGTERM);
+        child.end().assert_code(0).assert_said("told");
+    }
+}
+
 fn died_of_15_or_0(end: &End) {
     assert!(end.died_of() == Some(SIGTERM) || end.code() == Some(0), "{end:?}");
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod deadlines;
+mod futures;
 mod strangers;
 mod waiting;
 

@@ -7,3 +7,4 @@ mod lifecycle;
 mod shutdown;
 mod trigger;
 mod wait_group;
+mod waker;

@@ -43,6 +43,7 @@ fn main() -> Result<ExitCode, Anything> {
         "forked" => special::forked(),
         "scope" => special::scope(),
         "noise" => special::noise(),
+        "task" => special::task(&options),
         "ctrl-c" => special::ctrl_c(),
         "ctrl-c-dropped" => special::ctrl_c_dropped(),
         "environment" => Ok(special::environment()),

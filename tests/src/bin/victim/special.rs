@@ -1,6 +1,8 @@
 //! Programs that do one odd thing.
 
 use std::fs;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::process::{self, ExitCode, Termination};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use winddown::{Budget, Exit, FromEnv, Milestone, Reason, Shutdown, Stage};
 use winddown_tests::sys::{self, Counting};
+use winddown_tests::waker::block_on;
 
 use crate::Anything;
 
@@ -263,4 +266,20 @@ pub(crate) fn environment() -> ExitCode {
         Err(error) => println!("{error}"),
     }
     ExitCode::SUCCESS
+}
+
+/// A task that is told by a signal: by a thread more, or where there is none to be had (`no-more-threads`) by the driver's.
+pub(crate) fn task(options: &[String]) -> Result<ExitCode, Anything> {
+    let shutdown = Shutdown::builder().signals().build()?;
+    if options == ["no-more-threads"] {
+        sys::no_more_threads()?;
+    }
+    let mut cancelled = shutdown.token().cancelled();
+    block_on(poll_fn(|context| {
+        let polled = pin!(&mut cancelled).poll(context);
+        // Only now: from here on somebody has to wake it.
+        println!("{}", if polled.is_pending() { "ready" } else { "told" });
+        polled
+    }));
+    Ok(code(shutdown.run()))
 }

@@ -1,0 +1,170 @@
+//! Everybody who waits for a milestone, and how they are told. Not here: what they wait with (`token`).
+
+mod slab;
+mod wake;
+
+use std::collections::BTreeMap;
+#[cfg(unix)]
+use std::io::Write;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::task::Waker;
+use std::time::Duration;
+
+use winddown_core::Milestone;
+
+use self::slab::Slab;
+pub(crate) use self::wake::Due;
+use self::wake::Wakes;
+use crate::clock::Clock;
+use crate::event_count::EventCount;
+#[cfg(unix)]
+use crate::sync::Weak;
+use crate::sync::{Arc, AtomicU32, Mutex, Ordering};
+
+#[cfg(feature = "crossbeam-channel")]
+type Channel = (crossbeam_channel::Sender<Never>, crossbeam_channel::Receiver<Never>);
+#[cfg(feature = "crossbeam-channel")]
+type Never = std::convert::Infallible;
+
+/// Everybody who waits for a milestone. One broadcast tells all of them: blocked threads by the event, the others from
+/// their lists.
+///
+/// # Concurrency
+///
+/// Whoever tells changes the state first (the lifecycle's word, or `reached`) and takes the lists afterwards. Who finds the
+/// list of its milestone taken therefore sees that state, and is not entered; who is entered is taken, and told (P4).
+/// Nobody is told with the lock held, and nothing of a stranger's is cloned or dropped with it (P9).
+#[derive(Default)]
+pub(crate) struct Waiters {
+    event: Arc<EventCount>,
+    /// The last milestone that was reached, as its number; 0 for none.
+    reached: AtomicU32,
+    lists: Mutex<Lists>,
+}
+
+/// Who waits for what, without the blocked threads.
+#[derive(Default)]
+struct Lists {
+    /// The last milestone whose list was taken. Nobody is entered for it or for an earlier one any more.
+    taken: Option<Milestone>,
+    wakers: BTreeMap<Milestone, Slab>,
+    /// A channel for each milestone that somebody asked for.
+    #[cfg(feature = "crossbeam-channel")]
+    channels: BTreeMap<Milestone, Channel>,
+    /// Rung at the refusal.
+    #[cfg(unix)]
+    ropes: Vec<Weak<UnixStream>>,
+    wakes: Wakes,
+}
+
+impl Waiters {
+    pub(crate) fn key(&self) -> u32 {
+        self.event.key()
+    }
+
+    pub(crate) fn notify(&self) {
+        self.event.notify();
+    }
+
+    pub(crate) fn sleep(&self, clock: &Clock, key: u32, deadline: Option<Duration>) {
+        clock.wait(&self.event, key, deadline);
+    }
+
+    pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
+        // Pairs with the release in `reach`.
+        self.reached.load(Ordering::Acquire) >= milestone as u32
+    }
+
+    /// Lets go everybody who waits for this milestone or an earlier one, but for the wakers, which it hands over.
+    fn reach(&self, milestone: Milestone) -> Due {
+        // Release pairs with `has_reached`: who is let go sees what the driver did before.
+        self.reached.store(milestone as u32, Ordering::Release);
+        self.event.notify();
+        self.tell(milestone)
+    }
+
+    /// Tells those on the lists, after the state has changed: all but the wakers, which are a stranger's code and the
+    /// caller's to wake.
+    pub(crate) fn tell(&self, milestone: Milestone) -> Due {
+        let mut lists = self.lists.lock();
+        lists.taken = lists.taken.max(Some(milestone));
+        let due = Due::of(up_to(&mut lists.wakers, milestone));
+        lists.wakes.begin(&due);
+        #[cfg(feature = "crossbeam-channel")]
+        let channels = up_to(&mut lists.channels, milestone);
+        #[cfg(unix)]
+        let ropes = if milestone >= Milestone::Refusing { std::mem::take(&mut lists.ropes) } else { Vec::default() };
+        drop(lists);
+        // Their senders go, and the receivers are disconnected.
+        #[cfg(feature = "crossbeam-channel")]
+        drop(channels);
+        #[cfg(unix)]
+        ropes.iter().for_each(ring);
+        due
+    }
+
+    /// Enters a waker, in the place that its owner has already or in a new one. Without a place, the milestone is
+    /// reached. The waker that comes back is the one that is not needed any more, for the caller to drop.
+    pub(crate) fn enter(
+        &self,
+        milestone: Milestone,
+        place: Option<usize>,
+        waker: Waker,
+    ) -> (Option<usize>, Option<Waker>) {
+        let mut lists = self.lists.lock();
+        if lists.taken >= Some(milestone) {
+            return (None, Some(waker));
+        }
+        let slab = lists.wakers.entry(milestone).or_default();
+        match place {
+            Some(place) => (Some(place), slab.replace(place, waker)),
+            None => (Some(slab.insert(waker)), None),
+        }
+    }
+
+    /// Takes the waker back from its place, unless it was taken to be woken.
+    pub(crate) fn leave(&self, milestone: Milestone, place: usize) -> Option<Waker> {
+        let mut lists = self.lists.lock();
+        lists.wakers.get_mut(&milestone)?.remove(place)
+    }
+
+    #[cfg(feature = "crossbeam-channel")]
+    pub(crate) fn receiver(&self, milestone: Milestone) -> crossbeam_channel::Receiver<Never> {
+        let channel = || crossbeam_channel::bounded(0);
+        let mut lists = self.lists.lock();
+        if lists.taken >= Some(milestone) {
+            return channel().1;
+        }
+        lists.channels.entry(milestone).or_insert_with(channel).1.clone()
+    }
+
+    /// Writes a byte into `rope` when the program refuses: for who waits for descriptors. It must not block.
+    #[cfg(unix)]
+    pub(crate) fn ring_at_refusal(&self, rope: &Arc<UnixStream>) {
+        let mut lists = self.lists.lock();
+        lists.ropes.retain(|rope| rope.strong_count() > 0);
+        let rope = Arc::downgrade(rope);
+        if lists.taken >= Some(Milestone::Refusing) {
+            drop(lists);
+            ring(&rope);
+        } else {
+            lists.ropes.push(rope);
+        }
+    }
+}
+
+/// Takes out what belongs to this milestone and to earlier ones.
+fn up_to<T>(lists: &mut BTreeMap<Milestone, T>, milestone: Milestone) -> BTreeMap<Milestone, T> {
+    let later = lists.split_off(&milestone);
+    let mut taken = std::mem::replace(lists, later);
+    taken.extend(lists.remove_entry(&milestone));
+    taken
+}
+
+/// A rope that is gone has nobody to ring for.
+#[cfg(unix)]
+fn ring(rope: &Weak<UnixStream>) {
+    let rope = rope.upgrade();
+    let _ = rope.map(|rope| (&*rope).write(&[0]));
+}

@@ -1,0 +1,73 @@
+//! Wakers in places that stay theirs: one comes and goes in O(1), and costs an allocation only where the whole grows. Not
+//! here: whose they are, and the lock.
+
+use std::mem;
+use std::task::Waker;
+
+/// As large as the most there have been at a time.
+#[derive(Default)]
+pub(super) struct Slab {
+    entries: Vec<Entry>,
+    /// The place that is taken next: the first vacant one, or one behind the end.
+    next: usize,
+    waiting: usize,
+}
+
+enum Entry {
+    Waiting(Waker),
+    /// With what `next` was before.
+    Vacant(usize),
+}
+
+// What a waiter costs: its waker, and nothing besides.
+const _: () = assert!(size_of::<Entry>() == size_of::<Waker>());
+
+impl Slab {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// The place that it has now.
+    pub(super) fn insert(&mut self, waker: Waker) -> usize {
+        let place = self.next;
+        self.waiting += 1;
+        match self.entries.get_mut(place) {
+            Some(entry) => {
+                if let Entry::Vacant(next) = mem::replace(entry, Entry::Waiting(waker)) {
+                    self.next = next;
+                }
+            }
+            None => {
+                self.entries.push(Entry::Waiting(waker));
+                self.next = self.entries.len();
+            }
+        }
+        place
+    }
+
+    /// Puts another waker in its place: the one that was there.
+    pub(super) fn replace(&mut self, place: usize, waker: Waker) -> Option<Waker> {
+        mem::replace(&mut self.entries[place], Entry::Waiting(waker)).waker()
+    }
+
+    /// The place is vacant from now on.
+    pub(super) fn remove(&mut self, place: usize) -> Option<Waker> {
+        let entry = mem::replace(&mut self.entries[place], Entry::Vacant(self.next));
+        self.next = place;
+        self.waiting -= 1;
+        entry.waker()
+    }
+
+    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        self.entries.into_iter().filter_map(Entry::waker)
+    }
+}
+
+impl Entry {
+    fn waker(self) -> Option<Waker> {
+        match self {
+            Self::Waiting(waker) => Some(waker),
+            Self::Vacant(_) => None,
+        }
+    }
+}
