@@ -76,7 +76,9 @@ fn after_visits<D: Door, T: Send>(threads: usize, doors: &[D], then: impl FnOnce
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                doors.iter().for_each(|door| drop(door.enter()));
+                for door in doors {
+                    drop(door.enter());
+                }
                 visited.wait();
                 end.wait();
             });

@@ -1,11 +1,14 @@
 //! One thing so many times and nothing else: for `tests/instructions`, which counts what the processor is asked to do.
 
+use std::future::Future;
 use std::hint::black_box;
+use std::pin::pin;
+use std::task::Context;
 
 use crate::doors::{self, Door, running};
 use crate::enter::pass;
-use crate::waiters::Waiters;
 use crate::waits::{self, Event};
+use crate::waker;
 
 /// Does what has this name so many times; without a name, prints all of them.
 pub(crate) fn count(name: Option<&str>, times: usize) {
@@ -59,9 +62,12 @@ impl waits::Visitor for Things<'_> {
     fn visit<E: Event>(&mut self) {
         self.offer("another poll:", E::NAME, |times| {
             let event = E::new();
-            let mut waiter = Waiters::<E>::places(1);
-            waiter.register(&event);
-            (0..times).for_each(|_| waiter.poll_again());
+            let waker = waker::counting(0);
+            let mut context = Context::from_waker(&waker);
+            let mut wait = pin!(event.wait());
+            for _ in 0..times {
+                assert!(black_box(&mut wait).as_mut().poll(&mut context).is_pending(), "it has not happened");
+            }
         });
     }
 }

@@ -78,6 +78,7 @@ fn main() {
         measured.memory = Some(tables);
     }
     ratios::print(&measured);
+    println!("\nLoad of the machine at the end: {}.", load());
 }
 
 /// What was measured, and where.
@@ -89,7 +90,15 @@ fn head(Effort { rounds, .. }: Effort) {
     let compiler = Command::new("rustc").arg("-V").output();
     let compiler = compiler.map_or_else(|_| "an unknown compiler".into(), |output| output.stdout);
     let compiler = String::from_utf8_lossy(&compiler);
-    println!("{cores} cores, {model}; {}; {rounds} rounds. Each cell: median (min).\n", compiler.trim());
+    let compiler = compiler.trim();
+    println!("{cores} cores, {model}; {compiler}; {rounds} rounds; load at the start: {}.\n", load());
+    println!("Each cell: median (min). Figures are good for as much as the machine was quiet.\n");
     #[cfg(feature = "peers")]
     println!("Next to {}.\n", peers::versions());
+}
+
+/// How many threads wanted a core in the last minute, those of the bench among them.
+fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().into()
 }

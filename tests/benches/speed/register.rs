@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::rounds::{Contender, Effort, Table};
+use crate::threads;
 use crate::waiters::Waiters;
 use crate::waits::{self, Event, Visitor};
 
@@ -35,6 +36,8 @@ fn sample<E: Event>() -> Vec<f64> {
     // Memory that stays the event's is there from the second time on.
     waiters.register(&event);
     waiters.leave();
+    // What the event has for threads has begun, and is not in the way.
+    threads::wait_until_others_sleep();
     let each = |since: Instant| since.elapsed().as_secs_f64() * 1e9 / MANY as f64;
     let since = Instant::now();
     waiters.register(&event);

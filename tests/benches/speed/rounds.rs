@@ -1,6 +1,7 @@
 //! Contenders measured in turns, and the table that comes of it. Not here: what is measured.
 
 use std::fmt::Write;
+use std::io::{self, IsTerminal};
 
 /// Somebody who is measured: the cost of the same thing, in each of a table's columns.
 pub(crate) struct Contender {
@@ -68,8 +69,11 @@ impl Table {
     ) -> Self {
         let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
         let mut samples = vec![vec![Vec::new(); columns.len()]; contenders.len()];
+        let shows = io::stderr().is_terminal();
         for round in 0..rounds {
-            eprint!("\r{title}: round {} of {rounds} ", round + 1);
+            if shows {
+                eprint!("\r{title}: round {} of {rounds} ", round + 1);
+            }
             let mut order: Vec<_> = (0..contenders.len()).collect();
             if round % 2 == 1 {
                 order.reverse();
@@ -82,7 +86,9 @@ impl Table {
                 }
             }
         }
-        eprintln!();
+        if shows {
+            eprintln!();
+        }
         let figures = samples.into_iter().map(|columns| columns.into_iter().map(Figure::of).collect());
         let rows = contenders.iter().map(|contender| contender.name).zip(figures).collect();
         Self { title, columns, rows, note: String::new() }

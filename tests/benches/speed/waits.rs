@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-#[cfg(winddown_wait)]
 use winddown::{Cancelled, Reason, Shutdown, Token};
 
 /// Something that happens once, and that any number of tasks wait for.
@@ -26,7 +25,6 @@ pub(crate) trait Visitor {
 }
 
 pub(crate) fn each(visitor: &mut impl Visitor) {
-    #[cfg(winddown_wait)]
     visitor.visit::<Ours>();
     #[cfg(feature = "peers")]
     crate::peers::waits::each(visitor);
@@ -34,10 +32,8 @@ pub(crate) fn each(visitor: &mut impl Visitor) {
 }
 
 /// A shutdown, and what its waiters were given.
-#[cfg(winddown_wait)]
 pub(crate) struct Ours(Shutdown, Token);
 
-#[cfg(winddown_wait)]
 impl Event for Ours {
     const NAME: &'static str = "winddown `Token::cancelled`";
     type Wait<'a> = Cancelled;
@@ -88,14 +84,13 @@ impl Future for InVec<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.1 {
-            Some(place) => wakers[place].clone_from(context.waker()),
-            None => {
-                wakers.push(context.waker().clone());
-                let place = wakers.len() - 1;
-                drop(wakers);
-                self.1 = Some(place);
-            }
+        if let Some(place) = self.1 {
+            wakers[place].clone_from(context.waker());
+        } else {
+            wakers.push(context.waker().clone());
+            let place = wakers.len() - 1;
+            drop(wakers);
+            self.1 = Some(place);
         }
         Poll::Pending
     }
