@@ -47,7 +47,8 @@
 //!   deadline, and then named.
 //! - An abandoned hook's thread goes on running. Rust can end a process, but not a thread.
 //! - With `panic = "abort"` a panic in a hook ends the process.
-//! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report.
+//! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report; wakers
+//!   are then woken on the driver's.
 //! - 64-bit atomics are needed: every tier-1 and tier-2 target with `std` but a few MIPS and PowerPC ones.
 //! - What happens after [`run`](Shutdown::run), such as the destructors of `main`'s locals, is the program's. An opt-in
 //!   [watchdog](Builder::watchdog) ends a process that outlives its budget.

@@ -94,7 +94,7 @@ impl Waiters {
         #[cfg(feature = "crossbeam-channel")]
         let channels = up_to(&mut lists.channels, milestone);
         #[cfg(unix)]
-        let ropes = if milestone >= Milestone::Refusing { std::mem::take(&mut lists.ropes) } else { Vec::default() };
+        let ropes = if milestone >= Milestone::Refusing { std::mem::take(&mut lists.ropes) } else { Vec::new() };
         drop(lists);
         // Their senders go, and the receivers are disconnected.
         #[cfg(feature = "crossbeam-channel")]

@@ -30,18 +30,14 @@ impl Slab {
     /// The place that it has now.
     pub(super) fn insert(&mut self, waker: Waker) -> usize {
         let place = self.next;
-        self.waiting += 1;
-        match self.entries.get_mut(place) {
-            Some(entry) => {
-                if let Entry::Vacant(next) = mem::replace(entry, Entry::Waiting(waker)) {
-                    self.next = next;
-                }
-            }
-            None => {
-                self.entries.push(Entry::Waiting(waker));
-                self.next = self.entries.len();
-            }
+        if place == self.entries.len() {
+            // One place more, and the next one is behind it.
+            self.entries.push(Entry::Vacant(place + 1));
         }
+        if let Entry::Vacant(next) = mem::replace(&mut self.entries[place], Entry::Waiting(waker)) {
+            self.next = next;
+        }
+        self.waiting += 1;
         place
     }
 

@@ -15,12 +15,12 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 
 pub use random::pseudo_random;
 
-/// Threads as the library has them in this build.
+/// Threads and locks as the library has them in this build.
 #[cfg(not(winddown_shuttle))]
-use std::thread;
+use std::{sync, thread};
 
 #[cfg(winddown_shuttle)]
-use shuttle::thread;
+use shuttle::{sync, thread};
 
 /// A program for either of the two worlds.
 #[derive(Arbitrary, Debug)]

@@ -1,5 +1,9 @@
-//! The race in the thread binding: handles, passes, tokens, kickers, channels and wait groups against the driver. A wake
+//! The race in the thread binding: handles, passes, tokens, tasks, kickers, channels and wait groups against the driver. A wake
 //! that is lost ends in a run that nobody can go on with, which the scheduler calls a deadlock (P4, P9).
+
+mod book;
+mod step;
+mod task;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -7,115 +11,17 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arbitrary::Arbitrary;
 use crossbeam_channel::{Receiver, TryRecvError};
 use winddown::testing::ManualClock;
-use winddown::{
-    Budget, Escalation, Exit, Forced, Kicker, Member, Milestone, Outcome, OwnedPass, Phase, Priority, Reason, Shutdown,
-    Stage, WaitGroup,
-};
+use winddown::{Budget, Escalation, Kicker, Member, Milestone, OwnedPass, Phase, Reason, Shutdown, Stage, WaitGroup};
 
+use self::book::{Book, Class};
+pub(super) use self::step::Program;
+use self::step::{End, Step, When, Why};
+use self::task::Task;
 use super::core_alone::locked;
 use super::program::{Threads, Whom};
 use super::thread;
-
-#[derive(Arbitrary, Debug)]
-pub(super) struct Program {
-    threads: Threads<Step>,
-    end: End,
-}
-
-/// What the thread that began it all does in the end, so that all waiting ends; and what others may do meanwhile.
-#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// It asks. Nobody forces, and no time passes: everything must go well.
-    Ask,
-    /// It asks, and forces.
-    Force,
-    /// It asks, and lets all the time pass.
-    Late,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Step {
-    Enter(Class),
-    Leave,
-    Split,
-    Send(Whom),
-    Receive,
-    Ask(Why),
-    Force,
-    Advance,
-    Kicker { at: When, comes_back: bool, kept: bool },
-    TakeBack,
-    Hook,
-    Channel(When),
-    Join,
-    LeaveGroup,
-    CloneHandle,
-    DropHandle,
-    // From here on the thread waits, with empty hands.
-    WaitFor(When),
-    WaitForGroup,
-    Run,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Why {
-    Failure,
-    Interrupt,
-    Signal,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Class {
-    Critical,
-    High,
-    Low,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    Triggered,
-    Refusing,
-    LastCall,
-}
-
-impl From<When> for Milestone {
-    fn from(when: When) -> Self {
-        match when {
-            When::Triggered => Self::Triggered,
-            When::Refusing => Self::Refusing,
-            When::LastCall => Self::LastCall,
-        }
-    }
-}
-
-/// More than the budget has.
-const LATE: Duration = Duration::from_secs(60);
-
-/// `None`: its owner waits, and will not look again.
-type Inbox = Option<VecDeque<(Class, OwnedPass)>>;
-
-/// What the threads share, in locks and atomics that are no part of the race.
-#[derive(Default)]
-struct Book {
-    may_go_wrong: bool,
-    inboxes: Vec<Mutex<Inbox>>,
-    /// Admitted and not gone, without the class Low.
-    inside: AtomicUsize,
-    /// How many were when the stages began.
-    at_closing: AtomicUsize,
-    first: Mutex<Vec<Reason>>,
-    forces: AtomicUsize,
-    interrupts: AtomicUsize,
-    advances: AtomicUsize,
-    /// How many were accepted, counted after; and how many ran.
-    hooks: AtomicUsize,
-    hooks_run: AtomicUsize,
-    /// Of each kicker that was kept for good at the trigger: how often it ran.
-    kept: Mutex<Vec<Arc<AtomicUsize>>>,
-}
 
 pub(super) fn run(program: &Program) {
     let Threads(threads) = &program.threads;
@@ -152,6 +58,7 @@ pub(super) fn run(program: &Program) {
                 members: Vec::new(),
                 kickers: Vec::new(),
                 channels: Vec::new(),
+                tasks: Vec::new(),
                 seen: Phase::Running,
             };
             let steps = steps.clone();
@@ -172,63 +79,6 @@ pub(super) fn run(program: &Program) {
     assert_eq!(*locked(&book.first), [exit.report.reason], "P1: one was the first, and is told");
 }
 
-impl Book {
-    fn ask(&self, shutdown: &Shutdown, reason: Reason) {
-        // Counted before, as forces are.
-        self.interrupts.fetch_add(reason.is_interrupt().into(), SeqCst);
-        if shutdown.trigger(reason) {
-            locked(&self.first).push(reason);
-        }
-        assert!(shutdown.is_shutting_down());
-    }
-
-    fn force(&self, shutdown: &Shutdown) {
-        // Counted before: a report that speaks of a force is never ahead of the book.
-        self.forces.fetch_add(1, SeqCst);
-        shutdown.force();
-    }
-
-    fn advance(&self, clock: &ManualClock) {
-        self.advances.fetch_add(1, SeqCst);
-        clock.advance(LATE);
-    }
-
-    fn came(&self, class: Class) {
-        if !matches!(class, Class::Low) {
-            self.inside.fetch_add(1, SeqCst);
-        }
-    }
-
-    fn goes(&self, class: Class) {
-        if !matches!(class, Class::Low) {
-            self.inside.fetch_sub(1, SeqCst);
-        }
-    }
-
-    /// What the report must say, and what must be so when it is there.
-    fn is_told_truly(&self, exit: &Exit) {
-        let report = &exit.report;
-        // Nobody fails, but who runs when the waiting is ended early is said not to have returned.
-        assert!(report.failures.iter().all(|failure| failure.what.ends_with("did not return")), "{report}");
-        let (forced, late) = (self.forces.load(SeqCst) > 0, self.advances.load(SeqCst) > 0);
-        match report.outcome {
-            Outcome::Clean => {
-                assert!(report.stragglers.is_empty() && report.failures.is_empty(), "{report}");
-                assert_eq!(self.at_closing.load(SeqCst), 0, "P3: the stages began with somebody inside");
-                assert!(self.hooks_run.load(SeqCst) >= self.hooks.load(SeqCst), "P7: a hook was skipped");
-                for runs in &*locked(&self.kept) {
-                    assert_eq!(runs.load(SeqCst), 1, "a kicker that was kept");
-                }
-            }
-            Outcome::Forced(Forced::Call) => assert!(forced, "{report}"),
-            Outcome::Forced(Forced::Interrupt) => {
-                assert!(self.may_go_wrong && self.interrupts.load(SeqCst) >= 2, "{report}");
-            }
-            _ => assert!(late, "{report}"),
-        }
-    }
-}
-
 struct Racer {
     own: usize,
     book: Arc<Book>,
@@ -239,6 +89,7 @@ struct Racer {
     members: Vec<Member>,
     kickers: Vec<Kicker>,
     channels: Vec<Receiver<Infallible>>,
+    tasks: Vec<Task>,
     seen: Phase,
 }
 
@@ -271,6 +122,13 @@ impl Racer {
             Step::TakeBack => drop(self.kickers.pop()),
             Step::Hook => self.hook(&shutdown),
             Step::Channel(when) => self.channels.push(shutdown.token_at(when.into()).receiver()),
+            Step::Task { at, comes_back } => self.tasks.push(Task::new(&shutdown, at.into(), comes_back)),
+            Step::PollAgain { comes_back } => {
+                if let Some(task) = self.tasks.last_mut() {
+                    task.poll(&shutdown, comes_back);
+                }
+            }
+            Step::DropTask => drop(self.tasks.pop()),
             Step::Join => self.members.extend(self.group.join()),
             Step::LeaveGroup => drop(self.members.pop()),
             Step::CloneHandle => self.handles.push(shutdown.clone()),
@@ -278,6 +136,11 @@ impl Racer {
             Step::WaitFor(when) => {
                 self.empty_handed();
                 shutdown.token_at(when.into()).wait();
+                assert!(shutdown.is_shutting_down());
+            }
+            Step::Await(when) => {
+                self.empty_handed();
+                task::block_on(shutdown.token_at(when.into()).cancelled());
                 assert!(shutdown.is_shutting_down());
             }
             Step::WaitForGroup => {
@@ -288,7 +151,11 @@ impl Racer {
             }
             Step::Run => {
                 self.empty_handed();
-                self.book.is_told_truly(&shutdown.run());
+                let exit = shutdown.run();
+                self.book.is_told_truly(&exit);
+                for task in &mut self.tasks {
+                    task.is_over(&exit);
+                }
                 assert_eq!(shutdown.phase(), Phase::Done);
                 assert!(
                     self.channels.iter().all(|channel| channel.try_recv() == Err(TryRecvError::Disconnected)),
@@ -302,13 +169,8 @@ impl Racer {
     }
 
     fn enter(&mut self, shutdown: &Shutdown, class: Class) {
-        let priority = match class {
-            Class::Critical => Priority::Critical,
-            Class::High => Priority::High,
-            Class::Low => Priority::Low,
-        };
         let before = shutdown.phase();
-        match shutdown.work().priority(priority).enter_owned() {
+        match shutdown.work().priority(class.into()).enter_owned() {
             Ok(pass) => {
                 assert!(before <= Phase::Draining, "P2: admitted while {before}");
                 self.book.came(class);
@@ -383,13 +245,14 @@ impl Racer {
     }
 }
 
-/// P9: what a kicker owns may come back to the shutdown, wherever it is dropped.
+/// P9: what a kicker or a waker owns may come back to the shutdown, wherever it is dropped.
 struct Handle(Shutdown);
 
 impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.0.kicker(|| ()));
         drop(self.0.enter());
+        drop(Task::new(&self.0, Milestone::Done, false));
         let _ = self.0.phase();
     }
 }

@@ -6,6 +6,7 @@ use Explorer::{Loom, Races};
 const EVENT_COUNT: &str = "bindings-std/src/event_count.rs";
 const CONDVAR: &str = "bindings-std/src/event_count/condvar.rs";
 const TOKEN: &str = "bindings-std/src/token.rs";
+const WAIT: &str = "bindings-std/src/wait.rs";
 const TRIGGER: &str = "bindings-std/src/trigger.rs";
 const INNER: &str = "bindings-std/src/inner.rs";
 const DRIVE: &str = "bindings-std/src/drive.rs";
@@ -72,7 +73,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
     },
     Bug {
         what: "P4: the driver tells the tokens first and then says what is reached",
-        file: TOKEN,
+        file: WAIT,
         from: "        self.reached.store(milestone as u32, Ordering::Release);\n        self.event.notify();",
         to: "        self.event.notify();\n        self.reached.store(milestone as u32, Ordering::Release);",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
@@ -80,9 +81,9 @@ pub(super) const IN_BINDING: &[Bug] = &[
     },
     Bug {
         what: "P4: a channel that is asked for late is never closed",
-        file: TOKEN,
-        from: "if reached.is_some_and(|reached| reached >= milestone) {",
-        to: "if reached.is_some_and(|reached| reached > Milestone::Done) {",
+        file: WAIT,
+        from: "        if lists.taken >= Some(milestone) {\n            return channel().1;",
+        to: "        if lists.taken > Some(Milestone::Done) {\n            return channel().1;",
         by: Loom("shutdown::a_channel_against_the_trigger"),
         says: "asked for, and never told",
     },
@@ -96,7 +97,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
     },
     Bug {
         what: "what was done before a milestone is not published with it",
-        file: TOKEN,
+        file: WAIT,
         from: "self.reached.store(milestone as u32, Ordering::Release);",
         to: "self.reached.store(milestone as u32, Ordering::Relaxed);",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
@@ -104,7 +105,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
     },
     Bug {
         what: "who sees a milestone does not see what was done before",
-        file: TOKEN,
+        file: WAIT,
         from: "self.reached.load(Ordering::Acquire)",
         to: "self.reached.load(Ordering::Relaxed)",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
@@ -121,15 +122,15 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: a trigger does not wake the driver",
         file: INNER,
-        from: "        drop(kept);\n        self.trigger.driver.notify();",
-        to: "        drop(kept);",
+        from: "        self.trigger.driver.notify();\n        if first {",
+        to: "        if first {",
         by: Loom("shutdown::two_who_trigger"),
         says: "deadlock",
     },
     Bug {
         what: "the message comes after the report was made",
         file: INNER,
-        from: "        drop(kept);\n        self.trigger.driver.notify();",
+        from: "        drop(kept);\n",
         to: "        let message = first.then(|| kept.take()).flatten();\n        drop(kept);\n        self.trigger.driver.notify();\n        \
              if first {\n            *self.message.lock() = message;\n        }",
         by: Loom("shutdown::two_who_trigger"),

@@ -5,6 +5,7 @@
 
 mod in_binding;
 mod in_core;
+mod in_tasks;
 
 use std::env;
 use std::fmt;
@@ -16,6 +17,7 @@ use std::process::{Command, ExitCode, Output};
 
 use self::in_binding::IN_BINDING;
 use self::in_core::IN_CORE;
+use self::in_tasks::IN_TASKS;
 
 /// A small change to the library that breaks a promise.
 struct Bug {
@@ -62,7 +64,7 @@ impl fmt::Display for Explorer {
 
 fn main() -> io::Result<ExitCode> {
     let argument = env::args().nth(1).unwrap_or_default();
-    let bugs = || IN_CORE.iter().chain(IN_BINDING);
+    let bugs = || IN_CORE.iter().chain(IN_BINDING).chain(IN_TASKS);
     if argument == "--table" {
         println!("| in | the bug | caught by |\n|---|---|---|");
         for Bug { what, file, by, .. } in bugs() {

@@ -1,0 +1,86 @@
+//! Tasks: a future that waits, the wakers that it was polled with, and a thread that runs one.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use winddown::{Cancelled, Exit, Milestone, Shutdown};
+
+use super::Handle;
+use crate::sync::{Condvar, Mutex};
+
+/// A task that somebody polls now and then.
+pub(super) struct Task {
+    cancelled: Cancelled,
+    /// How often its last waker was woken, where that poll found it pending.
+    woken: Option<Arc<AtomicUsize>>,
+}
+
+impl Task {
+    pub(super) fn new(shutdown: &Shutdown, at: Milestone, comes_back: bool) -> Self {
+        let mut task = Self { cancelled: shutdown.token_at(at).cancelled(), woken: None };
+        task.poll(shutdown, comes_back);
+        task
+    }
+
+    /// Polls with a waker that it has not had before.
+    pub(super) fn poll(&mut self, shutdown: &Shutdown, comes_back: bool) {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let handle = comes_back.then(|| Handle(shutdown.clone()));
+        let waker = Arc::new(Counting { woken: woken.clone(), _handle: handle }).into();
+        let polled = pin!(&mut self.cancelled).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending() || shutdown.is_shutting_down(), "ready, and nobody asked");
+        // One that is ready is none that waits; one that was pending before may have been woken for it, or not yet.
+        self.woken = polled.is_pending().then_some(woken);
+    }
+
+    /// What must hold when the report is there.
+    pub(super) fn is_over(&mut self, exit: &Exit) {
+        // Where something did not return in time, it may have been the waking.
+        if let Some(woken) = self.woken.take().filter(|_| exit.report.failures.is_empty()) {
+            assert_eq!(woken.load(SeqCst), 1, "P4: of a task that waited the last waker was not woken once");
+        }
+        let polled = pin!(&mut self.cancelled).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(()), "P4");
+    }
+}
+
+struct Counting {
+    woken: Arc<AtomicUsize>,
+    _handle: Option<Handle>,
+}
+
+impl Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, SeqCst);
+    }
+}
+
+/// (Not a parked thread: to the scheduler one may go on without a reason, and for ever.)
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock().unwrap() = true;
+        self.bell.notify_one();
+    }
+}
+
+/// Runs it on the calling thread.
+pub(super) fn block_on(cancelled: Cancelled) {
+    let bell = Arc::new(Bell::default());
+    let waker = bell.clone().into();
+    let mut cancelled = pin!(cancelled);
+    while cancelled.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+        let mut rung = bell.rung.lock().unwrap();
+        while !*rung {
+            rung = bell.bell.wait(rung).unwrap();
+        }
+        *rung = false;
+    }
+}
