@@ -17,6 +17,7 @@ mod last_pass;
 mod memory;
 #[cfg(feature = "peers")]
 mod peers;
+mod quiet;
 mod ratios;
 mod register;
 mod rounds;
@@ -63,6 +64,7 @@ fn main() {
         std::process::exit(2);
     }
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| *wanted == name);
+    let began = quiet::began();
     head(effort);
     let mut measured = Measured::default();
     for (name, measure) in TABLES {
@@ -78,7 +80,10 @@ fn main() {
         measured.memory = Some(tables);
     }
     ratios::print(&measured);
-    println!("\nLoad of the machine at the end: {}.", load());
+    println!(
+        "\nOther processes had {:.0} % of the cores' time meanwhile; the figures are as good as that is little.",
+        began.others()
+    );
 }
 
 /// What was measured, and where.
@@ -91,14 +96,7 @@ fn head(Effort { rounds, .. }: Effort) {
     let compiler = compiler.map_or_else(|_| "an unknown compiler".into(), |output| output.stdout);
     let compiler = String::from_utf8_lossy(&compiler);
     let compiler = compiler.trim();
-    println!("{cores} cores, {model}; {compiler}; {rounds} rounds; load at the start: {}.\n", load());
-    println!("Each cell: median (min). Figures are good for as much as the machine was quiet.\n");
+    println!("{cores} cores, {model}; {compiler}; {rounds} rounds. Each cell: median (min).\n");
     #[cfg(feature = "peers")]
     println!("Next to {}.\n", peers::versions());
-}
-
-/// How many threads wanted a core in the last minute, those of the bench among them.
-fn load() -> String {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').next().unwrap_or_default().into()
 }
