@@ -23,10 +23,10 @@ use super::Token;
 /// unless that was under way.
 ///
 /// Wakers are cloned, woken and dropped with no lock held: they may poll, register, drop and
-/// [trigger](crate::Shutdown::trigger) in their turn. They are woken one after the other, by the thread that triggers; by
-/// one of their own, where that was a signal, or the milestone is a later one. One that panics
-/// keeps nobody from being woken and is named in the [report](crate::Report::failures). One that blocks holds up those
-/// behind it, but not the wind-down, which at its end waits for it no longer than for an observer.
+/// [trigger](crate::Shutdown::trigger) in their turn. They are woken one after the other: by the thread that triggers; by
+/// one of their own after a signal, and for a milestone that comes later than the trigger. One that panics keeps nobody
+/// from being woken and is named in the [report](crate::Report::failures). One that blocks holds up those behind it, but
+/// not the wind-down, which at its end waits for it no longer than for an observer.
 ///
 /// ```
 /// use std::pin::pin;
@@ -87,6 +87,7 @@ impl Cancelled {
 impl Future for Cancelled {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if self.token.should_stop() {
             return Poll::Ready(());
