@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::process;
 
-use winddown_core::{Escalate, Forced, Gate, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason};
+use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason};
 
 use crate::Report;
 use crate::connection::Connections;
@@ -13,8 +13,10 @@ use crate::hook::Hooks;
 use crate::kicker::Kickers;
 use crate::label::Labels;
 use crate::observe::Observers;
+use crate::report::Counting;
 use crate::signal::Signals;
-use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Padded};
+use crate::stripe::{Gate, ThreadStripes};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering};
 use crate::trigger::Trigger;
 use crate::wait::{Due, Waiters};
 use crate::watchdog::{Watchdog, exit_now};
@@ -23,7 +25,7 @@ use crate::watchdog::{Watchdog, exit_now};
 pub(crate) struct Inner {
     pub(crate) trigger: Trigger,
     /// One for each class, and the late one.
-    gates: [Padded<Gate<Bell>>; 4],
+    gates: [Gate; 4],
     refused: AtomicU64,
     pub(crate) waiters: Waiters,
     pub(crate) kickers: Kickers,
@@ -85,9 +87,10 @@ impl Drop for Owner {
 
 impl Inner {
     pub(crate) fn new(trigger: Trigger, plan: &Plan, hooks: Hooks) -> Self {
-        let bell = || Padded(Gate::with_notify(Bell(trigger.driver.clone())));
+        let gate = || Gate::with_notify(ThreadStripes::new(), Bell(trigger.driver.clone()));
         Self {
-            gates: [bell(), bell(), bell(), bell()],
+            #[expect(clippy::large_stack_arrays, reason = "once, on its way to the heap")]
+            gates: [gate(), gate(), gate(), gate()],
             refused: AtomicU64::new(0),
             waiters: Waiters::default(),
             kickers: Kickers::default(),
@@ -110,13 +113,13 @@ impl Inner {
     pub(crate) const LATE: usize = 3;
 
     #[inline]
-    pub(crate) fn gate(&self, class: Priority) -> &Gate<Bell> {
+    pub(crate) fn gate(&self, class: Priority) -> &Gate {
         self.gate_at(class as usize)
     }
 
     #[inline]
-    pub(crate) fn gate_at(&self, index: usize) -> &Gate<Bell> {
-        &self.gates[index].0
+    pub(crate) fn gate_at(&self, index: usize) -> &Gate {
+        &self.gates[index]
     }
 
     #[cold]
@@ -127,6 +130,21 @@ impl Inner {
 
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn admitted(&self) -> u64 {
+        self.gates.iter().map(|gate| gate.admitted() as u64).sum()
+    }
+
+    /// How passes were counted.
+    pub(crate) fn counting(&self) -> Counting {
+        if !ThreadStripes::are_owned() {
+            Counting::Shared
+        } else if self.gates.iter().any(|gate| gate.stripes().has_waited()) {
+            Counting::Waited
+        } else {
+            Counting::Striped
+        }
     }
 
     pub(crate) fn in_flight(&self) -> InFlight {

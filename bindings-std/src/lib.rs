@@ -83,6 +83,7 @@ mod signal;
 mod socket;
 mod stage;
 mod stage_run;
+mod stripe;
 mod sync;
 pub mod testing;
 mod token;
@@ -102,7 +103,7 @@ pub use kicker::Kicker;
 pub use listener::{Acceptor, Incoming};
 pub use observe::{Notice, Observer};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
-pub use report::{Failure, Part, Report, StageReport, Straggler};
+pub use report::{Counting, Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;
 #[cfg(unix)]
 pub use socket::Listener;

@@ -5,12 +5,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 
-use winddown_core::{Gate, Priority, Refused};
+use winddown_core::{Priority, Refused};
 
 use crate::Shutdown;
-use crate::event_count::Bell;
 use crate::inner::Inner;
 use crate::label::Registered;
+use crate::stripe::Gate;
 use crate::sync::Arc;
 
 /// One admitted piece of work, until it is dropped. From [`Shutdown::enter`].
@@ -18,14 +18,14 @@ use crate::sync::Arc;
 /// The wind-down waits for it. One that is lost with [`std::mem::forget`] is a straggler: waited for until the drain's
 /// deadline, and counted in the report.
 #[must_use = "dropped at once, it admits nothing"]
-pub struct Pass<'a>(winddown_core::Pass<'a, Bell>);
+pub struct Pass<'a>(winddown_core::Pass<'a, Gate>);
 
 impl Pass<'_> {
     /// Another pass for a part of the same work, also while everyone else is refused: the work was admitted.
     ///
     /// # Errors
     ///
-    /// [`Refused::Full`], where as many passes are alive as can be counted.
+    /// None: the type is that of every gate's.
     pub fn split(&self) -> Result<Self, Refused> {
         self.0.split().map(Self)
     }
@@ -35,7 +35,7 @@ impl Pass<'_> {
 ///
 /// It keeps the shutdown's state alive, for the price of cloning and dropping an `Arc`.
 #[must_use = "dropped at once, it admits nothing"]
-pub struct OwnedPass(winddown_core::OwnedPass<Holder, Bell>);
+pub struct OwnedPass(winddown_core::OwnedPass<Holder>);
 
 impl OwnedPass {
     /// As [`Pass::split`].
@@ -91,9 +91,9 @@ struct Holder {
 }
 
 impl Deref for Holder {
-    type Target = Gate<Bell>;
+    type Target = Gate;
 
-    fn deref(&self) -> &Gate<Bell> {
+    fn deref(&self) -> &Gate {
         self.inner.gate_at(self.gate)
     }
 }

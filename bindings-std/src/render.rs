@@ -6,7 +6,7 @@ use std::time::Duration;
 use winddown_core::{Fate, Outcome, Priority};
 
 use crate::Report;
-use crate::report::StageReport;
+use crate::report::{Counting, StageReport};
 
 /// How many columns the bars have together.
 const WIDTH: u32 = 32;
@@ -34,6 +34,11 @@ impl fmt::Display for Report {
         self.write_stragglers(f)?;
         for failure in &self.failures {
             write!(f, "\n  {}", failure.what)?;
+        }
+        match self.counting {
+            Counting::Striped => {}
+            Counting::Shared => f.write_str("\n  admission on shared lines: no membarrier(2) to be had")?,
+            Counting::Waited => f.write_str("\n  membarrier(2) was refused after the start: 10 ms waited instead")?,
         }
         write!(f, "\n  exit code {}", self.exit_code())
     }

@@ -32,8 +32,12 @@ pub struct Report {
     pub closing: Duration,
     /// What was in flight when the program began to refuse.
     pub in_flight: InFlight,
+    /// How many passes there were, parts that were split off included.
+    pub admitted: u64,
     /// How often entry was refused.
     pub refused: u64,
+    /// How they were counted.
+    pub counting: Counting,
     /// Every stage, in the order in which they were given.
     pub stages: Vec<StageReport>,
     /// Who held a labelled pass when their time was over.
@@ -56,6 +60,20 @@ impl Report {
     pub fn stage(&self, name: &str) -> Option<&StageReport> {
         self.stages.iter().find(|stage| stage.name == name)
     }
+}
+
+/// How passes were counted, and with that what [`enter`](crate::Shutdown::enter) cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Counting {
+    /// Each thread on a line of its own, 64 of them at a time in the process, and others on shared lines. It needs
+    /// `membarrier(2)`.
+    Striped,
+    /// All threads on shared lines: there is no `membarrier(2)` here, or a filter refuses it. About four times as dear.
+    Shared,
+    /// As `Striped`, but the kernel refused `membarrier(2)` when the program refused work: a filter that was installed after
+    /// the shutdown was built. The driver waited 10 ms in its stead.
+    Waited,
 }
 
 /// What became of a stage.

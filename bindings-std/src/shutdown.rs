@@ -69,12 +69,15 @@ impl Shutdown {
 
     /// Asks to be let in: a pass that the wind-down waits for, as work of class Critical.
     ///
-    /// One load and one read-modify-write when admitted; no lock, no allocation.
+    /// No lock, no allocation, and no line of memory that another core writes: each thread counts on one of its own, for the
+    /// first 64 threads of the process at a time (others share them). [`Report::counting`](crate::Report::counting) says
+    /// where that could not be had.
+    ///
+    /// Not to be called in a signal handler, nor its pass dropped there: use a [`Gate`](winddown_core::Gate) for that.
     ///
     /// # Errors
     ///
     /// [`Refused::Closed`] once the program refuses work, for ever after. During the lame duck it still admits.
-    /// [`Refused::Full`] where as many passes are alive as can be counted.
     ///
     /// ```
     /// use winddown::{Reason, Shutdown};
@@ -95,6 +98,10 @@ impl Shutdown {
     }
 
     /// As [`enter`](Self::enter), for work that leaves the scope (another thread, a queue).
+    ///
+    /// It clones the handle's `Arc`, which costs many times what the pass does, and threads that share it meet there. A handle
+    /// that lives as long as the program (`Box::leak`, a `OnceLock`) makes `enter` give a `Pass<'static>` instead, which
+    /// goes anywhere for nothing.
     ///
     /// # Errors
     ///

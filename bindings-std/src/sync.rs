@@ -39,7 +39,3 @@ pub(crate) mod of_process {
     #[cfg(any(windows, feature = "ctrlc"))]
     pub(crate) use parking_lot::Mutex;
 }
-
-/// A value on cache lines of its own: 128 bytes, because current processors fetch lines in pairs.
-#[repr(align(128))]
-pub(crate) struct Padded<T>(pub(crate) T);

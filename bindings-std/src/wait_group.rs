@@ -38,7 +38,7 @@ struct Shared {
 
 /// A member of a [`WaitGroup`]: gone when dropped.
 #[must_use = "dropped at once, it is no member"]
-pub struct Member(OwnedPass<Holder, Bell>);
+pub struct Member(OwnedPass<Holder>);
 
 #[derive(Clone)]
 struct Holder(Arc<Shared>);

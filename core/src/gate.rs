@@ -3,8 +3,9 @@
 use core::fmt;
 use core::ops::Deref;
 
+use crate::pass::Counting;
 use crate::sync::{AtomicUsize, Ordering, const_unless_loom};
-use crate::{Notify, Refused};
+use crate::{Notify, OwnedPass, Pass, Refused};
 
 /// A door with a count: it admits until it is closed, and says when the last one has left.
 ///
@@ -85,9 +86,8 @@ impl<N: Notify> Gate<N> {
     /// [`Refused::Closed`] once [`close`](Self::close) was called: from then on for every caller, for ever.
     /// [`Refused::Full`] while [`MAX`](Self::MAX) passes are alive.
     #[inline]
-    pub fn enter(&self) -> Result<Pass<'_, N>, Refused> {
-        self.admit()?;
-        Ok(Pass { gate: self })
+    pub fn enter(&self) -> Result<Pass<'_, Self>, Refused> {
+        Pass::new(self)
     }
 
     /// As [`enter`](Self::enter), for a pass that leaves the scope: it keeps `holder` (an `Arc<Gate>`, say) and with it
@@ -97,19 +97,8 @@ impl<N: Notify> Gate<N> {
     ///
     /// As for [`enter`](Self::enter).
     #[inline]
-    pub fn enter_owned<H: Deref<Target = Self>>(holder: H) -> Result<OwnedPass<H, N>, Refused> {
-        holder.admit()?;
-        Ok(OwnedPass { holder })
-    }
-
-    #[inline]
-    fn admit(&self) -> Result<(), Refused> {
-        // Acquire pairs with the release in `close`: who is refused sees what the closer did before. The load is there
-        // for invariant 3 only; the addition below decides.
-        if self.word.load(Ordering::Acquire) & REFUSED != 0 {
-            return Err(Refused::Closed);
-        }
-        self.count_one()
+    pub fn enter_owned<H: Deref<Target = Self>>(holder: H) -> Result<OwnedPass<H>, Refused> {
+        OwnedPass::new(holder)
     }
 
     #[inline]
@@ -123,16 +112,6 @@ impl<N: Notify> Gate<N> {
     fn undo(&self, before: usize) -> Refused {
         self.leave();
         if before & REFUSED == 0 { Refused::Full } else { Refused::Closed }
-    }
-
-    #[inline]
-    fn leave(&self) {
-        // Release: what was done under the pass is seen by whoever sees the gate drained (the acquire in `is_drained`,
-        // and in `try_drained`, whose swap follows this in the same release sequence).
-        let before = self.word.fetch_sub(1, Ordering::Release);
-        if before == REFUSED | 1 {
-            self.try_drained();
-        }
     }
 
     /// From closed and empty to drained, once.
@@ -185,6 +164,39 @@ impl<N: Notify> Gate<N> {
     }
 }
 
+impl<N: Notify> Counting for Gate<N> {
+    #[inline]
+    fn admit(&self) -> Result<(), Refused> {
+        // Acquire pairs with the release in `close`: who is refused sees what the closer did before. The load is there
+        // for invariant 3 only; the addition below decides.
+        if self.word.load(Ordering::Acquire) & REFUSED != 0 {
+            return Err(Refused::Closed);
+        }
+        self.count_one()
+    }
+
+    /// Next to a pass that is alive the count cannot be 0 nor the gate drained.
+    fn split(&self) -> Result<(), Refused> {
+        // Relaxed: the pass it is split from orders everything; see `leave`.
+        let before = self.word.fetch_add(1, Ordering::Relaxed);
+        if before & COUNT < Self::MAX {
+            return Ok(());
+        }
+        self.leave();
+        Err(Refused::Full)
+    }
+
+    #[inline]
+    fn leave(&self) {
+        // Release: what was done under the pass is seen by whoever sees the gate drained (the acquire in `is_drained`,
+        // and in `try_drained`, whose swap follows this in the same release sequence).
+        let before = self.word.fetch_sub(1, Ordering::Release);
+        if before == REFUSED | 1 {
+            self.try_drained();
+        }
+    }
+}
+
 impl Default for Gate {
     fn default() -> Self {
         Self::new()
@@ -198,84 +210,6 @@ impl<N: Notify> fmt::Debug for Gate<N> {
             .field("drained", &self.is_drained())
             .field("in_flight", &self.in_flight())
             .finish()
-    }
-}
-
-/// One admitted piece of work, counted until it is dropped. From [`Gate::enter`].
-#[must_use = "dropped at once, it admits nothing"]
-pub struct Pass<'a, N: Notify = ()> {
-    gate: &'a Gate<N>,
-}
-
-impl<N: Notify> Pass<'_, N> {
-    /// Another pass for a part of the same work, also after the gate was closed: the work was admitted.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::Full`] while [`Gate::MAX`] passes are alive.
-    pub fn split(&self) -> Result<Self, Refused> {
-        self.gate.split()?;
-        Ok(Self { gate: self.gate })
-    }
-}
-
-impl<N: Notify> Gate<N> {
-    /// Counts one more next to a pass that is alive, so that the count cannot be 0 nor the gate drained.
-    fn split(&self) -> Result<(), Refused> {
-        // Relaxed: the pass it is split from orders everything; see `leave`.
-        let before = self.word.fetch_add(1, Ordering::Relaxed);
-        if before & COUNT < Self::MAX {
-            return Ok(());
-        }
-        self.leave();
-        Err(Refused::Full)
-    }
-}
-
-impl<N: Notify> Drop for Pass<'_, N> {
-    #[inline]
-    fn drop(&mut self) {
-        self.gate.leave();
-    }
-}
-
-impl<N: Notify> fmt::Debug for Pass<'_, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pass").finish_non_exhaustive()
-    }
-}
-
-/// One admitted piece of work that keeps its gate alive. From [`Gate::enter_owned`].
-///
-/// `holder` has to lead to the same gate for as long as it lives, as every `Arc`, `Rc`, `Box` and reference does.
-#[must_use = "dropped at once, it admits nothing"]
-pub struct OwnedPass<H: Deref<Target = Gate<N>>, N: Notify = ()> {
-    holder: H,
-}
-
-impl<H: Deref<Target = Gate<N>> + Clone, N: Notify> OwnedPass<H, N> {
-    /// As [`Pass::split`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`Pass::split`].
-    pub fn split(&self) -> Result<Self, Refused> {
-        let holder = self.holder.clone();
-        holder.split()?;
-        Ok(Self { holder })
-    }
-}
-
-impl<H: Deref<Target = Gate<N>>, N: Notify> Drop for OwnedPass<H, N> {
-    #[inline]
-    fn drop(&mut self) {
-        self.holder.leave();
-    }
-}
-
-impl<H: Deref<Target = Gate<N>>, N: Notify> fmt::Debug for OwnedPass<H, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedPass").finish_non_exhaustive()
     }
 }
 

@@ -46,14 +46,14 @@ fn first_look(word: &AtomicU32) -> u32 {
 
 /// Makes a function `const`, but for loom, whose atomics begin their lives at run time.
 macro_rules! const_unless_loom {
-    ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty)?) -> $result:ty $body:block) => {
+    ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty $body:block) => {
         $(#[$attr])*
         #[cfg(not(winddown_loom))]
-        $vis const fn $name($($arg: $type)?) -> $result $body
+        $vis const fn $name($($arg: $type),*) -> $result $body
 
         $(#[$attr])*
         #[cfg(winddown_loom)]
-        $vis fn $name($($arg: $type)?) -> $result $body
+        $vis fn $name($($arg: $type),*) -> $result $body
     };
 }
 pub(crate) use const_unless_loom;

@@ -88,7 +88,7 @@ impl<N: Notify> WaitGroup<N> {
 }
 
 /// A member of a [`WaitGroup`]: gone when dropped.
-pub type Member<'a, N = ()> = Pass<'a, N>;
+pub type Member<'a, N = ()> = Pass<'a, Gate<N>>;
 
 impl Default for WaitGroup {
     fn default() -> Self {

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use crate::sys;
 
@@ -111,6 +112,16 @@ impl Child {
         }
     }
 
+    /// Waits until it is gone, and says when that was. Nobody reads meanwhile: what it says has to fit into a pipe.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not say.
+    pub fn gone(&mut self) -> Instant {
+        self.process.wait().expect("it is ours");
+        Instant::now()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -179,14 +190,24 @@ impl End {
 /// When it does not build.
 #[must_use]
 pub fn example(beside: &str, name: &str) -> String {
+    build_example(beside, "winddown", name).join(name).into_os_string().into_string().expect("text")
+}
+
+/// Builds an example of a package, and says in which folder it is.
+///
+/// # Panics
+///
+/// When it does not build.
+#[must_use]
+pub fn build_example(beside: &str, package: &str, name: &str) -> PathBuf {
     // target/PROFILE/PROGRAM, target/PROFILE/examples/NAME.
     let folder = Path::new(beside).parent().expect("a program is in a folder");
     let profile = folder.file_name().and_then(|name| name.to_str()).expect("the profile's").replace("debug", "dev");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "winddown", "--example", name, "--profile", &profile])
+        .args(["build", "--quiet", "--package", package, "--example", name, "--profile", &profile])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
     assert!(built.expect("cargo runs").success());
-    folder.join("examples").join(name).into_os_string().into_string().expect("text")
+    folder.join("examples")
 }

@@ -3,8 +3,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ffi::{CStr, CString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -118,6 +121,53 @@ pub fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is valid for the write.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    duration(time)
+}
+
+/// What another process has had of the processors, to the nanosecond.
+///
+/// # Errors
+///
+/// What the system says.
+///
+/// # Panics
+///
+/// For a process number that is none.
+pub fn processor_time_of(process: u32) -> io::Result<Duration> {
+    let process = libc::pid_t::try_from(process).expect("a process number");
+    let mut clock: libc::clockid_t = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `clock` is valid for the write.
+    let error = unsafe { libc::clock_getcpuclockid(process, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: `time` is valid for the write.
+    check(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
+    Ok(duration(time))
+}
+
+/// Has the calling thread, and what it starts from now on, run on this processor alone.
+///
+/// # Errors
+///
+/// There is no such processor, or this process may not have it.
+///
+/// # Panics
+///
+/// For a number that a set of processors has no room for.
+pub fn stay_on(processor: usize) -> io::Result<()> {
+    assert!(processor < usize::try_from(libc::CPU_SETSIZE).expect("a count"));
+    // SAFETY: a set of processors is an array of bits, and all zeros is the empty one; the number is within it, and it is
+    // valid for the read.
+    check(unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set)
+    })
+}
+
+fn duration(time: libc::timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
@@ -133,6 +183,84 @@ pub fn with_default_signals(command: &mut Command) -> &mut Command {
     };
     // SAFETY: between fork and exec only signal(2) is called, which is async-signal-safe.
     unsafe { command.pre_exec(reset) }
+}
+
+/// From here on the kernel refuses `membarrier(2)` to every thread of this process, and to its children, as a sandbox may.
+///
+/// # Errors
+///
+/// What the system says.
+///
+/// # Panics
+///
+/// Where numbers of system calls do not fit a filter: nowhere.
+pub fn refuse_membarrier() -> io::Result<()> {
+    let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
+    let [load, equal, answer] =
+        [libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ, libc::BPF_RET]
+            .map(|code| u16::try_from(code).expect("a filter's instruction"));
+    let number = u32::try_from(libc::SYS_membarrier).expect("a system call's number");
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+    // The system call's number is the first word.
+    let mut program = [
+        jump(load, 0, 0, 0),
+        jump(equal, number, 0, 1),
+        jump(answer, refused, 0, 0),
+        jump(answer, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let filter = libc::sock_fprog { len: 4, filter: program.as_mut_ptr() };
+    let (set, all) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
+    // SAFETY: prctl takes numbers; the kernel copies the filter, which is valid for the read, before seccomp returns.
+    unsafe {
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        check(i32::try_from(libc::syscall(libc::SYS_seccomp, set, all, &raw const filter)).unwrap_or(-1))
+    }
+}
+
+/// A library that is loaded while the program runs.
+#[derive(Debug)]
+pub struct Library(*mut libc::c_void);
+
+impl Library {
+    /// Loads it.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn load(path: &Path) -> Self {
+        let name = CString::new(path.as_os_str().as_bytes()).expect("a path");
+        // SAFETY: `name` is a string for C. What the library does when it is loaded is the standard library's.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        assert!(!handle.is_null(), "no library {}", path.display());
+        Self(handle)
+    }
+
+    /// Calls a function of it that takes two numbers and returns one.
+    ///
+    /// # Safety
+    ///
+    /// It has to be one.
+    ///
+    /// # Panics
+    ///
+    /// When there is none of this name.
+    #[must_use]
+    pub unsafe fn call(&self, name: &CStr, one: u32, two: u32) -> i32 {
+        // SAFETY: the handle is open, the name a string for C.
+        let function = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        assert!(!function.is_null(), "no function {}", name.to_string_lossy());
+        // SAFETY: as the caller says.
+        let function: extern "C" fn(u32, u32) -> i32 = unsafe { std::mem::transmute(function) };
+        function(one, two)
+    }
+}
+
+impl Drop for Library {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open. Whoever runs code of it keeps it loaded: thread-local destructors do.
+        unsafe { libc::dlclose(self.0) };
+    }
 }
 
 fn check(result: i32) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The examples, as a user runs them: real requests in flight, a real SIGTERM.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use libc::{SIGINT, SIGTERM};
@@ -42,6 +42,39 @@ fn requests_in_flight_are_answered_and_the_exit_code_is_0() {
         end.assert_said(" in flight\n").assert_said("http").assert_said("log").assert_said("exit code 0");
         assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
     }
+}
+
+/// Keep-alive connections, one idle and one with a request under way, which is not its first.
+#[test]
+fn minimal_answers_the_last_request_with_a_close_and_the_exit_code_is_0() {
+    let mut child = Child::start(&example(env!("CARGO_BIN_EXE_victim"), "minimal"), &[]);
+    let line = child.wait_for("is up");
+    let address = line.split('/').nth(2).unwrap().to_owned();
+    let connections = [0; 2].map(|millis| {
+        let mut stream = request(&address, millis);
+        let answer = kept_answer(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("Connection: close\r\n"), "{answer}");
+        stream
+    });
+    let [idle, mut busy] = connections;
+    // Longer than the linger: should the server read it only after the signal, it is one that was on its way.
+    write!(busy, "GET /1500 HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    child.signal(SIGTERM);
+    let last = answer(busy);
+    assert!(last.starts_with("HTTP/1.1 200 OK\r\n") && last.contains("Connection: close\r\n"), "{last}");
+    assert!(last.ends_with("hello, after 1500 ms\n"), "{last}");
+    assert_eq!(answer(idle), "", "an idle connection is closed");
+    child.end().assert_code(0).assert_said("wind-down by SIGTERM: clean");
+}
+
+/// One answer, on a connection that stays.
+fn kept_answer(stream: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    let mut reader = BufReader::new(stream);
+    while !answer.contains(" ms\n") {
+        assert!(reader.read_line(&mut answer).unwrap() > 0, "{answer}");
+    }
+    answer
 }
 
 /// A server that somebody else wrote.

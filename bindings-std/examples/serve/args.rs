@@ -47,6 +47,9 @@ pub(crate) enum Part {
     LingeringClose,
     /// The time in which an idle connection may still bring a request.
     Linger,
+    /// What asks winddown, for each request: whether it may be worked on, and whether its answer is the last. Nobody is
+    /// waited for then; it is there to measure what the two cost.
+    Passes,
 }
 
 impl Args {

@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) shutdown: Shutdown,
     /// Whether a connection is closed the gentle way.
     pub(crate) lingers: bool,
+    /// Whether a request has a pass.
+    pub(crate) passes: bool,
 }
 
 pub(crate) fn answer(app: &App, request: &Request) -> Answer {

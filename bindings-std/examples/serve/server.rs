@@ -42,8 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
 
     let acceptor = Acceptor::new(listener, &shutdown)?;
     let acceptor = if args.without == Some(Part::SynFilter) { acceptor.shared() } else { acceptor };
-    let lingers = args.without != Some(Part::LingeringClose);
-    let app = Arc::new(App { store, log, shutdown: shutdown.clone(), lingers });
+    let (lingers, passes) = (args.without != Some(Part::LingeringClose), args.without != Some(Part::Passes));
+    let app = Arc::new(App { store, log, shutdown: shutdown.clone(), lingers, passes });
     thread::Builder::new().name("accept".into()).spawn(move || accept(acceptor, &app, &member))?;
     println!("listening on {address}, as process {}", std::process::id());
 

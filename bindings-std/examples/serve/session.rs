@@ -26,17 +26,18 @@ pub(crate) fn serve(connection: &Connection<TcpStream>, app: &App) {
     let mut scratch = Vec::new();
     while reader.wait_for_a_byte(IDLE) {
         // From its first byte on, a request is waited for.
-        let Ok(_busy) = connection.busy() else {
+        let busy = app.passes.then(|| connection.busy()).transpose();
+        if busy.is_err() {
             let _ = Answer::text(503, "winding down\n").write(stream, &mut scratch, true);
             close(stream, app);
             break;
-        };
+        }
         let (answer, id, wants_close) = match reader.receive(|id, line| app.log.read(id, line)) {
             Received::Request(request) => (routes::answer(app, &request), request.id, request.close),
             Received::Bad(bad) => (Answer::text(bad.status, bad.why), bad.id, true),
             Received::Nothing => break,
         };
-        let last = wants_close || connection.is_closing();
+        let last = wants_close || app.passes && connection.is_closing();
         let (status, answer) = (answer.status, answer.id(&id));
         if answer.write(stream, &mut scratch, last).is_err() {
             app.log.failed(&id, status);

@@ -1,4 +1,4 @@
-//! The race in core alone: a lifecycle and a gate, and everything that one can do with them.
+//! The race in core alone: a lifecycle and a gate of either kind, and everything that one can do with them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -8,10 +8,23 @@ use arbitrary::Arbitrary;
 use winddown_core::{Forced, Gate, Lifecycle, Notify, OwnedPass, Phase, Reason, Refused, State};
 
 use super::program::{Threads, Whom};
-use super::thread;
+use super::{Door, STRIPES, Striped, thread};
 
 #[derive(Arbitrary, Debug)]
-pub(super) struct Program(Threads<Step>);
+pub(super) struct Program {
+    gate: Kind,
+    threads: Threads<Step>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Kind {
+    OneWord,
+    /// The first threads have a stripe each.
+    Owners,
+    Sharers,
+    /// One thread has a stripe, the others share.
+    Mixed,
+}
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Step {
@@ -48,20 +61,25 @@ impl From<Why> for Reason {
     }
 }
 
-type Pass = OwnedPass<Shared, Bell>;
+type Pass<G> = OwnedPass<Shared<G>>;
+
+/// Either of the gates.
+trait Gateway: Door<Bell> + Send + Sync + 'static {}
+
+impl<G: Door<Bell> + Send + Sync + 'static> Gateway for G {}
 
 /// What is raced for.
-struct House {
-    gate: Gate<Bell>,
+struct House<G: Gateway> {
+    gate: G,
     life: Lifecycle,
-    inboxes: Vec<Mutex<VecDeque<Pass>>>,
+    inboxes: Vec<Mutex<VecDeque<Pass<G>>>>,
     book: Arc<Book>,
 }
 
 /// What is so, in atomics that are no part of the race.
 #[derive(Default)]
 struct Book {
-    house: OnceLock<Weak<House>>,
+    house: OnceLock<Weak<dyn Rung>>,
     /// Admitted and not gone: counted after the gate has, and taken off before.
     inside: AtomicUsize,
     forgotten: AtomicUsize,
@@ -85,38 +103,66 @@ impl Notify for Bell {
         let Book { house, inside, rung, .. } = &*self.0;
         assert_eq!(rung.fetch_add(1, SeqCst), 0, "P4: rung twice");
         assert_eq!(inside.load(SeqCst), 0, "P3: rung with somebody inside");
-        let house = house.get().and_then(Weak::upgrade).expect("the gate is in it");
-        assert!(house.gate.is_drained() && house.gate.in_flight() == 0 && !house.gate.close());
-        assert_eq!(house.gate.enter().unwrap_err(), Refused::Closed);
+        house.get().and_then(Weak::upgrade).expect("the gate is in it").rung();
     }
 }
 
-#[derive(Clone)]
-struct Shared(Arc<House>);
+/// A house, for a bell that need not know which.
+trait Rung: Send + Sync {
+    fn rung(&self);
+}
 
-impl std::ops::Deref for Shared {
-    type Target = Gate<Bell>;
+impl<G: Gateway> Rung for House<G> {
+    fn rung(&self) {
+        assert!(self.gate.is_drained() && self.gate.in_flight() == 0 && !self.gate.close());
+        assert_eq!(self.gate.enter().unwrap_err(), Refused::Closed);
+    }
+}
 
-    fn deref(&self) -> &Gate<Bell> {
+struct Shared<G: Gateway>(Arc<House<G>>);
+
+impl<G: Gateway> Clone for Shared<G> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<G: Gateway> std::ops::Deref for Shared<G> {
+    type Target = G;
+
+    fn deref(&self) -> &G {
         &self.0.gate
     }
 }
 
-pub(super) fn run(Program(Threads(threads)): &Program) {
+pub(super) fn run(Program { gate, threads: Threads(threads) }: &Program) {
+    match gate {
+        Kind::OneWord => race::<Gate<Bell>>(threads),
+        Kind::Owners => race::<Striped<Bell, 0b111>>(threads),
+        Kind::Sharers => race::<Striped<Bell, 0>>(threads),
+        Kind::Mixed => race::<Striped<Bell, 0b010>>(threads),
+    }
+}
+
+fn race<G: Gateway>(threads: &[Vec<Step>]) {
     let book = Arc::<Book>::default();
     let house = Arc::new(House {
-        gate: Gate::with_notify(Bell(book.clone())),
+        gate: G::with_notify(Bell(book.clone())),
         life: Lifecycle::new(),
         inboxes: threads.iter().map(|_| Mutex::default()).collect(),
         book: book.clone(),
     });
-    assert!(book.house.set(Arc::downgrade(&house)).is_ok());
+    let for_bell: Arc<dyn Rung> = house.clone();
+    assert!(book.house.set(Arc::downgrade(&for_bell)).is_ok());
+    drop(for_bell);
     let threads: Vec<_> = threads
         .iter()
         .enumerate()
         .map(|(own, steps)| {
             let (house, steps) = (Shared(house.clone()), steps.clone());
             thread::spawn(move || {
+                let theirs = house.clone();
+                let _at = (own < STRIPES).then(|| theirs.at(own));
                 let mut racer = Racer { own, seen: house.0.life.load(), house, passes: Vec::new() };
                 for step in steps {
                     racer.take(step);
@@ -139,7 +185,7 @@ pub(super) fn run(Program(Threads(threads)): &Program) {
 
 impl Book {
     /// What must be so when everybody has gone home.
-    fn is_balanced(&self, house: &House) {
+    fn is_balanced<G: Gateway>(&self, house: &House<G>) {
         let forgotten = self.forgotten.load(SeqCst);
         assert_eq!(self.closed.load(SeqCst), 1, "closed so often");
         let (drained, inside) = (house.gate.is_drained(), house.gate.in_flight());
@@ -163,15 +209,15 @@ impl Book {
 }
 
 /// One of the threads.
-struct Racer {
+struct Racer<G: Gateway> {
     own: usize,
-    house: Shared,
-    passes: Vec<Pass>,
+    house: Shared<G>,
+    passes: Vec<Pass<G>>,
     /// The last that it saw of the lifecycle.
     seen: State,
 }
 
-impl Racer {
+impl<G: Gateway> Racer<G> {
     fn take(&mut self, step: Step) {
         let shared = self.house.clone();
         let House { gate, life, inboxes, book } = &*shared.0;
@@ -224,7 +270,7 @@ impl Racer {
     fn enter(&mut self) {
         let Book { inside, refusing, .. } = &*self.house.0.book;
         let refused = refusing.load(SeqCst);
-        match Gate::enter_owned(self.house.clone()) {
+        match G::enter_owned(self.house.clone()) {
             Ok(pass) => {
                 inside.fetch_add(1, SeqCst);
                 assert!(!refused, "P2: admitted after the refusal");

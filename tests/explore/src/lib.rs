@@ -5,15 +5,19 @@
 //! interleavings, and the same bytes are the same runs.
 
 mod core_alone;
+mod door;
 mod program;
 mod random;
 #[cfg(winddown_shuttle)]
 mod schedule;
+mod stripes;
 mod whole;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
+pub use door::{Door, STRIPES, Striped};
 pub use random::pseudo_random;
+pub use stripes::{At, Threads};
 
 /// Threads and locks as the library has them in this build.
 #[cfg(not(winddown_shuttle))]

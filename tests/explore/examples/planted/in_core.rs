@@ -14,7 +14,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "if before < Self::MAX { Ok(()) } else { Err(self.undo(before)) }",
         to: "{ let _ = before; Ok(()) }",
-        by: Loom("gate::one_entrant_against_the_close"),
+        by: Loom("gate::word::one_entrant_against_the_close"),
         says: "drained with somebody inside",
     },
     Bug {
@@ -30,7 +30,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "if self.word.load(Ordering::Acquire) & REFUSED != 0 {\n            return",
         to: "if self.word.load(Ordering::Relaxed) & REFUSED != 0 {\n            return",
-        by: Loom("gate::one_entrant_against_the_close"),
+        by: Loom("gate::word::one_entrant_against_the_close"),
         says: "refused, and cannot see why",
     },
     Bug {
@@ -38,7 +38,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "let before = self.word.fetch_add(1, Ordering::Acquire);",
         to: "let before = self.word.fetch_add(1, Ordering::Relaxed);",
-        by: Loom("gate::one_entrant_against_the_close"),
+        by: Loom("gate::word::one_entrant_against_the_close"),
         says: "refused, and cannot see why",
     },
     Bug {
@@ -46,7 +46,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "let before = self.word.fetch_or(REFUSED, Ordering::AcqRel);",
         to: "let before = self.word.fetch_or(REFUSED, Ordering::Acquire);",
-        by: Loom("gate::one_entrant_against_the_close"),
+        by: Loom("gate::word::one_entrant_against_the_close"),
         says: "refused, and cannot see why",
     },
     Bug {
@@ -54,7 +54,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "let before = self.word.fetch_or(REFUSED, Ordering::AcqRel);",
         to: "let before = self.word.fetch_or(REFUSED, Ordering::Release);",
-        by: Loom("gate::two_closers_and_a_pass"),
+        by: Loom("gate::word::two_closers_and_a_pass"),
         says: "closed by another, and cannot see why",
     },
     Bug {
@@ -62,7 +62,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "    pub fn is_closed(&self) -> bool {\n        self.word.load(Ordering::Acquire)",
         to: "    pub fn is_closed(&self) -> bool {\n        self.word.load(Ordering::Relaxed)",
-        by: Loom("gate::somebody_who_only_looks"),
+        by: Loom("gate::word::somebody_who_only_looks"),
         says: "closed, and cannot see why",
     },
     Bug {
@@ -70,7 +70,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "let before = self.word.fetch_sub(1, Ordering::Release);",
         to: "let before = self.word.fetch_sub(1, Ordering::Relaxed);",
-        by: Loom("gate::the_last_pass_against_the_close"),
+        by: Loom("gate::word::the_last_pass_against_the_close"),
         says: "drained with somebody inside",
     },
     Bug {
@@ -78,7 +78,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "REFUSED | DRAINED, Ordering::Acquire, Ordering::Relaxed)",
         to: "REFUSED | DRAINED, Ordering::Relaxed, Ordering::Relaxed)",
-        by: Loom("gate::the_last_pass_against_the_close"),
+        by: Loom("gate::word::the_last_pass_against_the_close"),
         says: "drained with somebody inside",
     },
     Bug {
@@ -86,7 +86,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "    pub fn is_drained(&self) -> bool {\n        self.word.load(Ordering::Acquire)",
         to: "    pub fn is_drained(&self) -> bool {\n        self.word.load(Ordering::Relaxed)",
-        by: Loom("gate::somebody_who_only_looks"),
+        by: Loom("gate::word::somebody_who_only_looks"),
         says: "drained with somebody inside",
     },
     Bug {
@@ -94,7 +94,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "        let word = self.word.load(Ordering::Acquire);\n        if word & DRAINED == 0",
         to: "        let word = self.word.load(Ordering::Relaxed);\n        if word & DRAINED == 0",
-        by: Loom("gate::a_count_of_nobody_inside"),
+        by: Loom("gate::word::a_count_of_nobody_inside"),
         says: "drained with somebody inside",
     },
     Bug {
@@ -102,7 +102,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "        let swapped = self.word.compare_exchange(REFUSED, REFUSED | DRAINED, Ordering::Acquire, Ordering::Relaxed);\n        if swapped.is_ok() {",
         to: "        if self.word.load(Ordering::Acquire) == REFUSED {\n            self.word.store(REFUSED | DRAINED, Ordering::Release);",
-        by: Loom("gate::two_entrants_against_the_close"),
+        by: Loom("gate::word::two_entrants_against_the_close"),
         says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
@@ -110,7 +110,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "if before == REFUSED | 1 {",
         to: "if false {",
-        by: Loom("gate::the_last_pass_against_the_close"),
+        by: Loom("gate::word::the_last_pass_against_the_close"),
         says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
@@ -118,7 +118,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "        if before == 0 {\n            self.try_drained();",
         to: "        if before == 1 {\n            self.try_drained();",
-        by: Loom("gate::one_entrant_against_the_close"),
+        by: Loom("gate::word::one_entrant_against_the_close"),
         says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
@@ -126,7 +126,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "    fn undo(&self, before: usize) -> Refused {\n        self.leave();",
         to: "    fn undo(&self, before: usize) -> Refused {\n        self.word.fetch_sub(1, Ordering::Release);",
-        by: Loom("gate::one_entrant_against_the_close"),
+        by: Loom("gate::word::one_entrant_against_the_close"),
         says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
@@ -142,7 +142,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "if swapped.is_ok() {",
         to: "if swapped.is_ok() || swapped.is_err() {",
-        by: Loom("gate::two_entrants_against_the_close"),
+        by: Loom("gate::word::two_entrants_against_the_close"),
         says: "rung as often",
     },
     Bug {
@@ -150,7 +150,7 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "let before = self.word.fetch_add(1, Ordering::Relaxed);",
         to: "let before = self.word.load(Ordering::Relaxed);",
-        by: Loom("gate::a_split_against_the_close"),
+        by: Loom("gate::word::a_split_against_the_close"),
         says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {

@@ -1,10 +1,11 @@
 //! Plants bugs in a copy of the checkout, one at a time, and runs the exploration that has to notice.
 //!
 //! `cargo run -p winddown-explore --example planted` plants all of them, and fails when one is not noticed; with an
-//! argument, those that have it in their description. `-- --table` prints the table in CONTRIBUTING.md instead.
+//! argument, those that have it in their description or their file's name. `-- --table` prints the table in CONTRIBUTING.md instead.
 
 mod in_binding;
 mod in_core;
+mod in_striped;
 mod in_tasks;
 
 use std::env;
@@ -17,6 +18,7 @@ use std::process::{Command, ExitCode, Output};
 
 use self::in_binding::IN_BINDING;
 use self::in_core::IN_CORE;
+use self::in_striped::IN_STRIPED;
 use self::in_tasks::IN_TASKS;
 
 /// A small change to the library that breaks a promise.
@@ -64,7 +66,7 @@ impl fmt::Display for Explorer {
 
 fn main() -> io::Result<ExitCode> {
     let argument = env::args().nth(1).unwrap_or_default();
-    let bugs = || IN_CORE.iter().chain(IN_BINDING).chain(IN_TASKS);
+    let bugs = || IN_CORE.iter().chain(IN_STRIPED).chain(IN_BINDING).chain(IN_TASKS);
     if argument == "--table" {
         println!("| in | the bug | caught by |\n|---|---|---|");
         for Bug { what, file, by, .. } in bugs() {
@@ -74,7 +76,7 @@ fn main() -> io::Result<ExitCode> {
     }
     let checkout = Checkout::new()?;
     let (mut tried, mut missed) = (0, 0);
-    for bug in bugs().filter(|bug| bug.what.contains(&argument)) {
+    for bug in bugs().filter(|bug| bug.what.contains(&argument) || bug.file.contains(&argument)) {
         tried += 1;
         match checkout.plant(bug)? {
             Ok(said) => println!("caught  {}: by {}\n        {said}", bug.what, bug.by),

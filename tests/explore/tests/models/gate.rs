@@ -1,16 +1,18 @@
-//! The gate: admission against the close, and the one announcement.
+//! The gates: admission against the close, and the one announcement. Each model is explored for the gate of one word, and
+//! for the striped one with owners, with sharers, and with one of each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::thread::{self, JoinHandle};
-use winddown_core::{Gate, Notify, Refused};
+use winddown_core::{Gate, Notify, OwnedPass, Refused};
+use winddown_explore::{Door, Striped};
 
 use crate::explore::{Witness, explore};
 
 /// What everybody shares.
-struct House {
-    gate: Gate<Bell>,
+struct House<G> {
+    gate: G,
     ledger: Arc<Ledger>,
 }
 
@@ -45,7 +47,43 @@ impl Notify for Bell {
     }
 }
 
-impl House {
+/// One of the gates.
+trait Kind: Door<Bell> + Send + Sync + 'static {
+    /// How many switches are explored, where so many would be for the gate of one word.
+    fn bound(of_one_word: Option<usize>) -> Option<usize> {
+        of_one_word
+    }
+}
+
+impl Kind for Gate<Bell> {}
+
+/// Many words and a barrier that is waited for: with all switches there are, it would be days.
+impl<const OWN: u8> Kind for Striped<Bell, OWN> {
+    fn bound(of_one_word: Option<usize>) -> Option<usize> {
+        of_one_word.map(|bound| bound + 1)
+    }
+}
+
+/// The stripe of the thread that begins a model.
+const MAIN: usize = 2;
+
+struct OfHouse<G>(Arc<House<G>>);
+
+impl<G> Clone for OfHouse<G> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<G> std::ops::Deref for OfHouse<G> {
+    type Target = G;
+
+    fn deref(&self) -> &G {
+        &self.0.gate
+    }
+}
+
+impl<G: Kind> House<G> {
     fn new() -> Arc<Self> {
         let ledger = Arc::new(Ledger {
             rung: AtomicUsize::new(0),
@@ -54,13 +92,32 @@ impl House {
             closing: Witness::new(),
             other_closing: Witness::new(),
         });
-        Arc::new(Self { gate: Gate::with_notify(Bell(ledger.clone())), ledger })
+        Arc::new(Self { gate: G::with_notify(Bell(ledger.clone())), ledger })
     }
 
     /// Somebody who tries to get in so many times, and works when inside.
     fn entrant(self: &Arc<Self>, who: usize, times: usize) -> JoinHandle<()> {
         let house = self.clone();
-        thread::spawn(move || (0..times).for_each(|_| house.try_to_work(who)))
+        thread::spawn(move || {
+            let _at = house.gate.at(who);
+            (0..times).for_each(|_| house.try_to_work(who));
+        })
+    }
+
+    /// One that is there before the model's threads are.
+    fn pass(self: &Arc<Self>) -> OwnedPass<OfHouse<G>> {
+        let _at = self.gate.at(MAIN);
+        G::enter_owned(OfHouse(self.clone())).unwrap()
+    }
+
+    /// Somebody who works under a pass that is there.
+    fn worker(self: &Arc<Self>, who: usize, pass: OwnedPass<OfHouse<G>>) -> JoinHandle<()> {
+        let house = self.clone();
+        thread::spawn(move || {
+            let _at = house.gate.at(who);
+            house.work(who);
+            drop(pass);
+        })
     }
 
     fn try_to_work(&self, who: usize) {
@@ -111,10 +168,9 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 }
 
 /// P2, P3, P4, in all there is.
-#[test]
-fn one_entrant_against_the_close() {
-    explore(None, || {
-        let house = House::new();
+fn one_entrant_against_the_close<G: Kind>() {
+    explore(G::bound(None), || {
+        let house = House::<G>::new();
         let entrant = house.entrant(0, 2);
         assert!(house.close());
         join([entrant]);
@@ -123,10 +179,9 @@ fn one_entrant_against_the_close() {
 }
 
 /// P2, P3, P4: one who tries again and again, another, and the closer.
-#[test]
-fn two_entrants_against_the_close() {
-    explore(Some(3), || {
-        let house = House::new();
+fn two_entrants_against_the_close<G: Kind>() {
+    explore(G::bound(Some(3)), || {
+        let house = House::<G>::new();
         let entrants = [house.entrant(0, 2), house.entrant(1, 1)];
         assert!(house.close());
         join(entrants);
@@ -135,10 +190,9 @@ fn two_entrants_against_the_close() {
 }
 
 /// The same with four threads.
-#[test]
-fn three_entrants_against_the_close() {
-    explore(Some(2), || {
-        let house = House::new();
+fn three_entrants_against_the_close<G: Kind>() {
+    explore(G::bound(Some(2)), || {
+        let house = House::<G>::new();
         let entrants = [house.entrant(0, 1), house.entrant(1, 1), house.entrant(2, 1)];
         assert!(house.close());
         join(entrants);
@@ -147,52 +201,30 @@ fn three_entrants_against_the_close() {
 }
 
 /// P4: two passes that were there before, sent to other threads, are the last ones.
-#[test]
-fn the_last_pass_against_the_close() {
-    explore(None, || {
-        let house = House::new();
-        let passes = [0, 1].map(|_| Gate::enter_owned(OfHouse(house.clone())).unwrap());
-        let threads = passes.into_iter().enumerate().map(|(who, pass)| {
-            let house = house.clone();
-            thread::spawn(move || {
-                house.work(who);
-                drop(pass);
-            })
-        });
-        let threads: Vec<_> = threads.collect();
+fn the_last_pass_against_the_close<G: Kind>() {
+    explore(G::bound(None), || {
+        let house = House::<G>::new();
+        let [one, other] = [0, 1].map(|_| house.pass());
+        let threads = [house.worker(0, one), house.worker(1, other)];
         assert!(house.close());
         join(threads);
         house.is_over();
     });
 }
 
-#[derive(Clone)]
-struct OfHouse(Arc<House>);
-
-impl std::ops::Deref for OfHouse {
-    type Target = Gate<Bell>;
-
-    fn deref(&self) -> &Gate<Bell> {
-        &self.0.gate
-    }
-}
-
 /// P3: work that was admitted fans out while the gate closes; a part goes to a thread of its own.
-#[test]
-fn a_split_against_the_close() {
-    explore(Some(3), || {
-        let house = House::new();
-        let pass = Gate::enter_owned(OfHouse(house.clone())).unwrap();
+fn a_split_against_the_close<G: Kind>() {
+    explore(G::bound(Some(3)), || {
+        let house = House::<G>::new();
+        let pass = house.pass();
         let theirs = house.clone();
         let fan_out = thread::spawn(move || {
+            let at = theirs.gate.at(0);
             let part = pass.split().expect("a gate with room");
-            let house = theirs.clone();
-            let part = thread::spawn(move || {
-                house.work(1);
-                drop(part);
-            });
+            let part = theirs.worker(1, part);
             theirs.work(0);
             drop(pass);
+            drop(at);
             join([part]);
         });
         assert!(house.close());
@@ -202,18 +234,10 @@ fn a_split_against_the_close() {
 }
 
 /// One of two closers did it, the other sees what that one had done before, and the gate is drained once.
-#[test]
-fn two_closers_and_a_pass() {
-    explore(None, || {
-        let house = House::new();
-        let pass = Gate::enter_owned(OfHouse(house.clone())).unwrap();
-        let worker = {
-            let house = house.clone();
-            thread::spawn(move || {
-                house.work(0);
-                drop(pass);
-            })
-        };
+fn two_closers_and_a_pass<G: Kind>() {
+    explore(G::bound(None), || {
+        let house = House::<G>::new();
+        let worker = house.worker(0, house.pass());
         let theirs = house.clone();
         let closer = thread::spawn(move || {
             theirs.ledger.other_closing.note(1);
@@ -231,16 +255,10 @@ fn two_closers_and_a_pass() {
 }
 
 /// Who is not in the figure any more has done what they did.
-#[test]
-fn a_count_of_nobody_inside() {
-    explore(None, || {
-        let house = House::new();
-        let pass = Gate::enter_owned(OfHouse(house.clone())).unwrap();
-        let theirs = house.clone();
-        let worker = thread::spawn(move || {
-            theirs.work(0);
-            drop(pass);
-        });
+fn a_count_of_nobody_inside<G: Kind>() {
+    explore(G::bound(None), || {
+        let house = House::<G>::new();
+        let worker = house.worker(0, house.pass());
         let theirs = house.clone();
         let onlooker = thread::spawn(move || {
             if theirs.gate.in_flight() == 0 {
@@ -254,10 +272,9 @@ fn a_count_of_nobody_inside() {
 }
 
 /// Who only looks sees the work, or is told nothing.
-#[test]
-fn somebody_who_only_looks() {
-    explore(Some(3), || {
-        let house = House::new();
+fn somebody_who_only_looks<G: Kind>() {
+    explore(G::bound(Some(3)), || {
+        let house = House::<G>::new();
         let entrant = house.entrant(0, 1);
         let theirs = house.clone();
         let onlooker = thread::spawn(move || {
@@ -273,6 +290,36 @@ fn somebody_who_only_looks() {
         house.is_over();
     });
 }
+
+macro_rules! for_each_gate {
+    ($($model:ident)*) => {
+        for_each_gate!(word: Gate<Bell> => $($model)*);
+        for_each_gate!(owners: Striped<Bell, 0b111> => $($model)*);
+        for_each_gate!(sharers: Striped<Bell, 0> => $($model)*);
+        for_each_gate!(mixed: Striped<Bell, 0b110> => $($model)*);
+    };
+    ($kind:ident: $gate:ty => $($model:ident)*) => {
+        mod $kind {
+            use super::*;
+
+            $(#[test]
+            fn $model() {
+                super::$model::<$gate>();
+            })*
+        }
+    };
+}
+
+for_each_gate!(
+    one_entrant_against_the_close
+    two_entrants_against_the_close
+    three_entrants_against_the_close
+    the_last_pass_against_the_close
+    a_split_against_the_close
+    two_closers_and_a_pass
+    a_count_of_nobody_inside
+    somebody_who_only_looks
+);
 
 /// P9: a bell may do with the gate what it likes, whoever rings it.
 #[test]

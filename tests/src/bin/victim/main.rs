@@ -6,6 +6,7 @@
 mod plain;
 mod sockets;
 mod special;
+mod stripes;
 
 use std::env;
 use std::process::ExitCode;
@@ -41,6 +42,9 @@ fn main() -> Result<ExitCode, Anything> {
         "reclaimed" => special::reclaimed(),
         "many" => special::many(),
         "forked" => special::forked(),
+        "forked-counting" => stripes::forked(),
+        "unfenced" => stripes::unfenced(),
+        "unfenced-later" => stripes::unfenced_later(),
         "scope" => special::scope(),
         "noise" => special::noise(),
         "task" => special::task(&options),

@@ -88,8 +88,8 @@ impl<'a> Deref for Holder<'a> {
 }
 
 enum Held<'a> {
-    Borrowed(Pass<'a, &'a Bell<'a>>),
-    Owned(OwnedPass<Holder<'a>, &'a Bell<'a>>),
+    Borrowed(Pass<'a, Gate<'a>>),
+    Owned(OwnedPass<Holder<'a>>),
 }
 
 /// The real thing, the model, and who is inside.
