@@ -8,7 +8,7 @@ use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan,
 
 use crate::Report;
 use crate::connection::Connections;
-use crate::event_count::Bell;
+use crate::event_count::{Bell, EventCount};
 use crate::hook::Hooks;
 use crate::kicker::Kickers;
 use crate::label::Labels;
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     /// Taken by whoever drives, when there is something to drive.
     pub(crate) observers: Mutex<Option<Observers>>,
     pub(crate) report: OnceLock<Arc<Report>>,
+    /// Told when there is a report, and only then: who waits for the end is not to be woken on the way there.
+    pub(crate) ended: Arc<EventCount>,
     keep: Mutex<Keep>,
     /// The process that the driver's thread is in.
     process: u32,
@@ -102,6 +104,7 @@ impl Inner {
             plan: *plan,
             observers: Mutex::new(None),
             report: OnceLock::new(),
+            ended: Arc::default(),
             keep: Mutex::default(),
             process: process::id(),
             trigger,
@@ -198,7 +201,7 @@ impl Inner {
         drop(keep);
         // A second one is a forked child's, who had it from before the fork.
         let _ = self.report.set(Arc::new(report));
-        self.waiters.notify();
+        self.ended.notify();
         if orphaned {
             self.let_go();
         }
@@ -213,12 +216,10 @@ impl Inner {
             *kept = message;
         }
         drop(kept);
-        // Before the driver is told, which would have the wakers woken on a thread more.
-        let due = if first { self.waiters.tell(Milestone::Triggered) } else { Due::default() };
+        // Both before the driver is told: it would take a core from the threads that wait, and have the wakers woken on a
+        // thread more.
+        let due = if first { self.waiters.announce(Milestone::Triggered) } else { Due::default() };
         self.trigger.driver.notify();
-        if first {
-            self.waiters.notify();
-        }
         if escalate == Escalate::Exit {
             exit_now(Outcome::Forced(Forced::Interrupt).exit_code(reason).into());
         }

@@ -235,11 +235,11 @@ impl Shutdown {
             drive::stand_by(inner);
         }
         let report = loop {
-            let key = inner.waiters.key();
+            let key = inner.ended.key();
             if let Some(report) = inner.report.get() {
                 break report.clone();
             }
-            inner.waiters.sleep(&inner.trigger.clock, key, None);
+            inner.trigger.clock.wait(&inner.ended, key, None);
         };
         Exit::new(report, self.owner.clone())
     }

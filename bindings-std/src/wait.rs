@@ -63,10 +63,6 @@ impl Waiters {
         self.event.key()
     }
 
-    pub(crate) fn notify(&self) {
-        self.event.notify();
-    }
-
     pub(crate) fn sleep(&self, clock: &Clock, key: u32, deadline: Option<Duration>) {
         clock.wait(&self.event, key, deadline);
     }
@@ -80,13 +76,13 @@ impl Waiters {
     fn reach(&self, milestone: Milestone) -> Due {
         // Release pairs with `has_reached`: who is let go sees what the driver did before.
         self.reached.store(milestone as u32, Ordering::Release);
-        self.event.notify();
-        self.tell(milestone)
+        self.announce(milestone)
     }
 
-    /// Tells those on the lists, after the state has changed: all but the wakers, which are a stranger's code and the
-    /// caller's to wake.
-    pub(crate) fn tell(&self, milestone: Milestone) -> Due {
+    /// Tells everybody, after the state has changed: all but the wakers, which are a stranger's code and the caller's to
+    /// wake.
+    pub(crate) fn announce(&self, milestone: Milestone) -> Due {
+        self.event.notify();
         let mut lists = self.lists.lock();
         lists.taken = lists.taken.max(Some(milestone));
         let due = Due::of(up_to(&mut lists.wakers, milestone));

@@ -105,7 +105,9 @@ fn p4_a_stripe_goes_on_while_its_thread_is_taken_down() {
             }
             ending.push(thread);
         }
-        ending.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in ending {
+            thread.join().unwrap();
+        }
         assert_eq!(shutdown.in_flight().total(), 0);
         let report = wind_down(&shutdown);
         assert_clean(&report);

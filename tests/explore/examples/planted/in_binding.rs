@@ -74,8 +74,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: the driver tells the tokens first and then says what is reached",
         file: WAIT,
-        from: "        self.reached.store(milestone as u32, Ordering::Release);\n        self.event.notify();",
-        to: "        self.event.notify();\n        self.reached.store(milestone as u32, Ordering::Release);",
+        from: "        self.reached.store(milestone as u32, Ordering::Release);\n        self.announce(milestone)",
+        to: "        let due = self.announce(milestone);\n        self.reached.store(milestone as u32, Ordering::Release);\n        due",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
         says: "deadlock",
     },
@@ -122,8 +122,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: a trigger does not wake the driver",
         file: INNER,
-        from: "        self.trigger.driver.notify();\n        if first {",
-        to: "        if first {",
+        from: "        self.trigger.driver.notify();\n        if escalate ==",
+        to: "        if escalate ==",
         by: Loom("shutdown::two_who_trigger"),
         says: "deadlock",
     },
@@ -147,8 +147,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: the report is announced before it is there",
         file: INNER,
-        from: "        let _ = self.report.set(Arc::new(report));\n        self.waiters.notify();",
-        to: "        self.waiters.notify();\n        let _ = self.report.set(Arc::new(report));",
+        from: "        let _ = self.report.set(Arc::new(report));\n        self.ended.notify();",
+        to: "        self.ended.notify();\n        let _ = self.report.set(Arc::new(report));",
         by: Races,
         says: "deadlock",
     },

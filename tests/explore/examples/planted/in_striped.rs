@@ -4,6 +4,7 @@ use super::Bug;
 use super::Explorer::{Loom, Races};
 
 const STRIPED: &str = "core/src/striped.rs";
+const STRIPES: &str = "core/src/stripes.rs";
 
 /// Those in its protocol and its orders.
 pub(super) const IN_STRIPED: &[Bug] = &[
@@ -238,5 +239,53 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         to: "line.sharers.entered.fetch_or(CLOSED, Ordering::Relaxed)",
         by: Loom("gate::sharers::one_entrant_against_the_close"),
         says: "refused, and cannot see why",
+    },
+    Bug {
+        what: "P2, P3: nothing keeps an owner's count before its look",
+        file: STRIPED,
+        from: "        self.door.0.stripes.light_barrier();\n        self.is_closed()\n",
+        to: "        self.is_closed()\n",
+        by: Loom("gate::fenced::one_entrant_against_the_close"),
+        says: "drained with somebody inside",
+    },
+    Bug {
+        what: "P4: the closer sees owners gone whose parts it does not see come",
+        file: STRIPED,
+        from: "            let owner = line.owner.left.load(Ordering::Acquire);\n            owner.wrapping_add(line.sharers.left.fetch_or",
+        to: "            let owner = line.owner.left.load(Ordering::Relaxed);\n            owner.wrapping_add(line.sharers.left.fetch_or",
+        by: Loom("gate::owners::a_split_against_the_close"),
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+    },
+    Bug {
+        what: "P4: the closer asks for one more to leave than were inside",
+        file: STRIPED,
+        from: "        self.owe(PAID - inside);\n",
+        to: "        self.owe(PAID - inside - 1);\n",
+        by: Loom("gate::sharers::one_entrant_against_the_close"),
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+    },
+    Bug {
+        what: "P4: the bit that says closed is counted",
+        file: STRIPED,
+        from: "count(&line.0) & !CLOSED)",
+        to: "count(&line.0))",
+        by: Loom("gate::sharers::one_entrant_against_the_close"),
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+    },
+    Bug {
+        what: "P3: the next owner of a stripe does not see what the last one counted",
+        file: STRIPES,
+        from: "let claimed = self.taken.fetch_update(Ordering::Acquire,",
+        to: "let claimed = self.taken.fetch_update(Ordering::Relaxed,",
+        by: Loom("gate::a_stripe_that_is_given_back"),
+        says: "",
+    },
+    Bug {
+        what: "P3: the last owner of a stripe does not publish what it counted",
+        file: STRIPES,
+        from: "self.taken.fetch_and(!(1 << (number % Self::LEN)), Ordering::Release);",
+        to: "self.taken.fetch_and(!(1 << (number % Self::LEN)), Ordering::Relaxed);",
+        by: Loom("gate::a_stripe_that_is_given_back"),
+        says: "",
     },
 ];
