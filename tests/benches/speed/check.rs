@@ -22,7 +22,7 @@ pub(crate) const TWO: usize = 1;
 const IN_A_ROW: usize = 64;
 
 pub(crate) fn measure(effort: Effort) -> Table {
-    let crowds = [1, 2].map(|threads| Crowd { threads, window: Duration::from_millis(effort.window), turn: None });
+    let crowds = [1, 2].map(|threads| Crowd { threads, window: Duration::from_millis(effort.window) });
     let mut contenders = vec![
         row(crowds, SHUTDOWN, running, Shutdown::is_shutting_down),
         row(crowds, TOKEN, with_token, |(_, token)| token.should_stop()),

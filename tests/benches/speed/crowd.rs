@@ -20,8 +20,6 @@ pub(crate) struct Padded<T>(pub(crate) T);
 pub(crate) struct Crowd {
     pub(crate) threads: usize,
     pub(crate) window: Duration,
-    /// How often a thread does it before it lets another have the core; `None`: for as long as the system lets it.
-    pub(crate) turn: Option<u64>,
 }
 
 impl Crowd {
@@ -31,7 +29,6 @@ impl Crowd {
     /// `once` is told which of the threads it is.
     pub(crate) fn cost<D: Sync>(self, on: &D, once: impl Fn(&D, usize) + Sync) -> f64 {
         let has_core_of_its_own = self.threads <= threads::cores();
-        let burst = self.turn.unwrap_or(BURST);
         let done: Vec<Padded<AtomicU64>> = (0..self.threads).map(|_| Padded::default()).collect();
         // Relaxed, all: these are figures.
         let sum = || done.iter().map(|done| done.0.load(Ordering::Relaxed)).sum::<u64>();
@@ -48,13 +45,10 @@ impl Crowd {
                     once(on, thread);
                     start.wait();
                     while !is_over_there.load(Ordering::Relaxed) {
-                        for _ in 0..burst {
+                        for _ in 0..BURST {
                             once(on, thread);
                         }
-                        done.0.store(done.0.load(Ordering::Relaxed) + burst, Ordering::Relaxed);
-                        if self.turn.is_some() {
-                            thread::yield_now();
-                        }
+                        done.0.store(done.0.load(Ordering::Relaxed) + BURST, Ordering::Relaxed);
                     }
                 });
             }

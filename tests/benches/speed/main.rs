@@ -20,6 +20,7 @@ mod peers;
 mod quiet;
 mod ratios;
 mod register;
+mod relay;
 mod rounds;
 mod threads;
 mod waiters;
