@@ -5,6 +5,7 @@ use std::time::Duration;
 use winddown_core::{StripeSet, StripedGate, Stripes};
 
 use crate::event_count::Bell;
+use crate::sync::of_process::{compiler_fence, fence};
 use crate::sync::{AtomicBool, Ordering};
 
 /// How many threads have a line of their own at a time, in the whole process. More of them share lines.
@@ -59,7 +60,7 @@ impl Stripes for ThreadStripes {
     /// Nothing at run time: the compiler keeps the store before the load, and the heavy barrier the processor.
     #[inline]
     fn light_barrier(&self) {
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        compiler_fence(Ordering::SeqCst);
     }
 
     /// `membarrier(2)`: when it returns, every thread of the process has been through a full fence since it was called.
@@ -71,12 +72,12 @@ impl Stripes for ThreadStripes {
     fn heavy_barrier(&self) {
         if Self::are_owned() {
             // Its own fence: with one thread the kernel has nothing to do, and does nothing.
-            std::sync::atomic::fence(Ordering::SeqCst);
+            fence(Ordering::SeqCst);
             if !barrier::expedited() {
                 self.waited.store(true, Ordering::Relaxed); // see `has_waited`
                 std::thread::sleep(PAUSE);
             }
-            std::sync::atomic::fence(Ordering::SeqCst);
+            fence(Ordering::SeqCst);
         }
     }
 }
@@ -85,9 +86,10 @@ impl Stripes for ThreadStripes {
 // explored is sharing, too: the owners' half is, in core's models.)
 #[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
 mod barrier {
-    use std::sync::atomic::{AtomicU8, Ordering};
-
     use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
+
+    use crate::sync::Ordering;
+    use crate::sync::of_process::AtomicU8;
 
     /// Not a lock that a forked child might find held for ever.
     static REGISTERED: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -134,11 +136,12 @@ mod barrier {
 #[cfg(not(any(winddown_loom, winddown_shuttle)))]
 mod threads {
     use std::cell::Cell;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use winddown_core::{Stripe, StripeSet};
 
     use super::{STRIPES, barrier};
+    use crate::sync::Ordering;
+    use crate::sync::of_process::AtomicUsize;
 
     static FREE: StripeSet = StripeSet::new();
 

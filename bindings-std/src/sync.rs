@@ -35,6 +35,11 @@ pub(crate) use explored::*;
 pub(crate) mod of_process {
     #[cfg(unix)]
     pub(crate) use std::sync::atomic::AtomicBool;
+    #[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
+    pub(crate) use std::sync::atomic::AtomicU8;
+    #[cfg(not(any(winddown_loom, winddown_shuttle)))]
+    pub(crate) use std::sync::atomic::AtomicUsize;
+    pub(crate) use std::sync::atomic::{compiler_fence, fence};
 
     #[cfg(any(windows, feature = "ctrlc"))]
     pub(crate) use parking_lot::Mutex;

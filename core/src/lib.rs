@@ -6,10 +6,10 @@
 //! Running --trigger--> Draining --refusing, and nothing in flight--> Closing --every stage ended--> Done
 //! ```
 //!
-//! and this crate decides when each begins: who is admitted ([`Gate`]), when nothing is in flight any more, what has to
-//! happen next and by when ([`Sequence`]), and how it went ([`Outcome`]). It has no clock, no thread, no allocator and
-//! no operating system; whoever embeds it tells it the time and does what it says. `winddown` is that embedding for
-//! programs on threads.
+//! and this crate decides when each begins: who is admitted ([`Gate`], or [`StripedGate`] for many cores), when nothing is in
+//! flight any more, what has to happen next and by when ([`Sequence`]), and how it went ([`Outcome`]). It has no clock, no
+//! thread, no allocator and no operating system; whoever embeds it tells it the time and does what it says. `winddown` is
+//! that embedding for programs on threads.
 //!
 //! A whole wind-down, embedded by hand:
 //!

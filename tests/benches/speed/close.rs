@@ -10,6 +10,7 @@ use winddown_core::Gate;
 
 use crate::doors::{Door, running};
 use crate::rounds::{Contender, Effort, Figure, Table};
+use crate::striped::Striped;
 use crate::threads;
 
 pub(crate) const TITLE: &str = "Close, with so many threads that have been inside, ns";
@@ -23,13 +24,14 @@ const IN_A_ROW: usize = 64;
 pub(crate) fn measure(effort: Effort) -> Table {
     let contenders = vec![
         Contender::new("winddown-core `Gate::close`", || ALIVE.map(each_in_a_row::<Gate>).to_vec()),
+        Contender::new("winddown-core `StripedGate::close`", || ALIVE.map(each_in_a_row::<Striped<true>>).to_vec()),
         Contender::new("winddown: from `trigger` to the refusal", move || {
             ALIVE.map(|alive| from_the_trigger(alive, effort.repeats)).to_vec()
         }),
     ];
     let columns = ALIVE.map(|alive| if alive == 1 { "1 thread".into() } else { format!("{alive} threads") });
     Table::measure(TITLE, columns, contenders, effort.rounds.div_ceil(3)).with_note(
-        "The threads are alive and sleep. The second row is two threads: one triggers and looks until it is refused, the \
+        "The threads are alive and sleep. The last row is two threads: one triggers and looks until it is refused, the \
          driver on another core wakes up and closes the gates.",
     )
 }
@@ -40,6 +42,12 @@ trait Close: Door {
 }
 
 impl Close for Gate {
+    fn close(&self) {
+        self.close();
+    }
+}
+
+impl Close for Striped<true> {
     fn close(&self) {
         self.close();
     }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use winddown::{OwnedPass, Pass, Shutdown};
 use winddown_core::Gate;
 
+use crate::striped::Striped;
+
 /// Something that lets work in, and counts it until its pass is dropped.
 pub(crate) trait Door: Sync + Sized + 'static {
     const NAME: &'static str;
@@ -24,6 +26,7 @@ pub(crate) fn each(visitor: &mut impl Visitor) {
     visitor.visit::<Shutdown>();
     visitor.visit::<Owned>();
     visitor.visit::<Gate>();
+    visitor.visit::<Striped<false>>();
     visitor.visit::<Arc<()>>();
     visitor.visit::<Locked>();
     #[cfg(feature = "peers")]

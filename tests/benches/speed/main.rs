@@ -22,6 +22,7 @@ mod ratios;
 mod register;
 mod relay;
 mod rounds;
+mod striped;
 mod threads;
 mod waiters;
 mod waits;
