@@ -134,8 +134,8 @@ pub(super) const IN_CORE: &[Bug] = &[
         file: GATE,
         from: "    fn undo(&self, before: usize) -> Refused {\n        self.leave();",
         to: "    fn undo(&self, before: usize) -> Refused {",
-        by: Races,
-        says: "P3, P4: drained, and how many are inside",
+        by: Loom("gate::word::one_entrant_against_the_close"),
+        says: "self.gate.is_drained() && self.gate.in_flight() == 0",
     },
     Bug {
         what: "P4: told by everyone who finds it drained",
