@@ -173,8 +173,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
         file: DRIVE,
         from: "Observed { in_flight: InFlight { critical, high, low }, connected",
         to: "Observed { in_flight: InFlight { critical, high: high.min(0), low }, connected",
-        by: Races,
-        says: "P3: the stages began with somebody inside",
+        by: Loom("shutdown::a_pass_of_class_high_against_the_driver"),
+        says: "over, ",
     },
     Bug {
         what: "P4: the driver looks first and takes its key afterwards",

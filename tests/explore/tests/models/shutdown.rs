@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::TryRecvError;
 use loom::thread;
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
-use winddown::{Budget, Forced, Milestone, Outcome, Phase, Reason, Shutdown};
+use winddown::{Budget, Forced, Milestone, Outcome, Phase, Priority, Reason, Shutdown};
 
 use crate::explore::{Witness, explore};
 
@@ -64,11 +64,21 @@ fn work_until_the_refusal_against_the_driver() {
 /// P2, P3, P4: work that comes while the driver closes the gates, on a thread of its own.
 #[test]
 fn a_pass_against_the_driver() {
-    explore(Some(1), || {
+    work_against_the_driver(Priority::Critical);
+}
+
+/// The same for the class that has a cap of its own, within which it is waited for.
+#[test]
+fn a_pass_of_class_high_against_the_driver() {
+    work_against_the_driver(Priority::High);
+}
+
+fn work_against_the_driver(class: Priority) {
+    explore(Some(1), move || {
         let shutdown = shutdown();
         let work = Arc::new(Witness::new());
         let (theirs, handle) = (work.clone(), shutdown.clone());
-        let worker = thread::spawn(move || match handle.enter() {
+        let worker = thread::spawn(move || match handle.work().priority(class).enter() {
             Ok(_pass) => {
                 assert_ne!(handle.phase(), Phase::Done, "over, with somebody inside");
                 theirs.note(1);
