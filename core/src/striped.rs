@@ -398,3 +398,49 @@ impl<S: Stripes, N: Notify, const STRIPES: usize> fmt::Debug for StripedGate<S, 
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stripe;
+
+    struct Sharers;
+
+    impl Stripes for Sharers {
+        fn stripe(&self) -> Stripe {
+            Stripe::shared(0)
+        }
+
+        fn light_barrier(&self) {}
+
+        fn heavy_barrier(&self) {}
+    }
+
+    /// P4: however many parts come and go behind the close, before the last pass does.
+    #[test]
+    fn p4_what_is_paid_stays_paid() {
+        let gate = StripedGate::<_, (), 1>::with_notify(Sharers, ());
+        let last = gate.enter().unwrap();
+        gate.close();
+        gate.late.0.owed.store(usize::MAX, Ordering::Relaxed);
+        drop(last.split());
+        assert!(!gate.is_drained());
+        drop(last);
+        assert!(gate.is_drained());
+    }
+
+    /// The counts may wrap: only their difference says anything.
+    #[test]
+    fn counts_wrap() {
+        let gate = StripedGate::<_, (), 1>::with_notify(Sharers, ());
+        for count in [&gate.lines[0].0.sharers.entered, &gate.lines[0].0.sharers.left] {
+            count.store(usize::MAX - 1, Ordering::Relaxed);
+        }
+        let pass = gate.enter().unwrap();
+        assert_eq!(gate.in_flight(), 1);
+        gate.close();
+        assert_eq!(gate.in_flight(), 1);
+        drop(pass);
+        assert!(gate.is_drained());
+    }
+}
