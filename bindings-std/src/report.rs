@@ -69,7 +69,7 @@ pub enum Counting {
     /// Each thread on a line of its own, as many at a time in the process as a word has bits, and others on shared lines. It
     /// takes Linux's `membarrier(2)`, which a sandbox should allow, or refuse with an error (and not with death).
     Striped,
-    /// All threads on shared lines: there is no `membarrier(2)` here, or a filter refuses it. About four times as dear.
+    /// All threads on shared lines: there is no `membarrier(2)` here, or a filter refuses it. Two or three times as dear.
     Shared,
     /// As `Striped`, but the kernel refused `membarrier(2)` when the program refused work, most likely by a filter that was
     /// installed after the shutdown was built. The driver waited in its stead: 10 ms for each class of work, and for the accept

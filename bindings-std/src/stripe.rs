@@ -33,7 +33,8 @@ pub(crate) struct ThreadStripes {
 }
 
 impl ThreadStripes {
-    /// Registers the process, if nobody has: 2 µs while it has one thread, milliseconds after. So build early.
+    /// Registers the process, if nobody has: at once while it has one thread; later the kernel waits for all of them. So build
+    /// early.
     pub(crate) fn new() -> Self {
         barrier::is_expedited();
         Self { waited: AtomicBool::new(false) }

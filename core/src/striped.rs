@@ -197,8 +197,7 @@ impl<S: Stripes, N: Notify, const STRIPES: usize> StripedGate<S, N, STRIPES> {
     /// A gate with nobody inside or at the door is drained by this very call, and the bell rung before it returns. It looks at
     /// every stripe, and runs the heavy barrier.
     pub fn close(&self) -> bool {
-        // Release pairs with the acquire in `is_closed`; acquire with the release of the call that had
-        // closed it before.
+        // Release pairs with the acquire in `is_closed`; acquire with the release of the call that had closed it before.
         if self.door.0.closed.swap(1, Ordering::AcqRel) != 0 {
             return false;
         }

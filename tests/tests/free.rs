@@ -1,20 +1,73 @@
-//! P10: what a program that was not asked to stop pays. (Alone in its process: it counts allocations.)
+//! P10: what a program that was not asked to stop pays: no allocation for passes, and none for waiting. A program of its own,
+//! for its allocator.
 
-use winddown::{Budget, Shutdown};
+use std::task::{Poll, Waker};
+
+use winddown::{Cancelled, Milestone, Reason, Shutdown};
 use winddown_tests::sys::Counting;
+use winddown_tests::waker::poll;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+fn shutdown() -> Shutdown {
+    Shutdown::builder().build().unwrap()
+}
+
+/// How often `body` asks for memory.
+fn allocations(body: impl FnOnce()) -> usize {
+    let before = Counting::calls();
+    body();
+    Counting::calls() - before
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(allocations(|| drop(Box::new(7))), 1);
+}
+
+/// P10: at the first pass of a thread, too.
 #[test]
 fn p10_passes_and_checks_allocate_nothing() {
-    let shutdown = Shutdown::builder().budget(Budget::default()).build().unwrap();
+    let shutdown = shutdown();
     let token = shutdown.token();
-    let before = Counting::calls();
-    for _ in 0..1_000 {
-        let pass = shutdown.enter();
-        let owned = shutdown.enter_owned();
-        assert!(pass.is_ok() && owned.is_ok() && !shutdown.is_shutting_down() && !token.should_stop());
-    }
-    assert_eq!(Counting::calls() - before, 0);
+    let passes = || {
+        for _ in 0..1_000 {
+            let (pass, owned) = (shutdown.enter(), shutdown.enter_owned());
+            assert!(pass.is_ok() && owned.is_ok() && !shutdown.is_shutting_down() && !token.should_stop());
+        }
+    };
+    assert_eq!(allocations(passes), 0);
+}
+
+/// A waiter that comes needs none where there was one before; so many more that come need as many as a vector that grows
+/// to hold them.
+#[test]
+fn p10_a_waiter_needs_none_but_for_the_growth() {
+    const WAITERS: usize = 10_000;
+    let shutdown = shutdown();
+    let waker = Waker::noop();
+    let fresh = || shutdown.token_at(Milestone::Refusing).cancelled();
+    let mut waiters: Vec<Cancelled> = (0..WAITERS).map(|_| fresh()).collect();
+    let all = |waiters: &mut [Cancelled]| {
+        for waiter in waiters {
+            assert_eq!(poll(waiter, waker), Poll::Pending);
+        }
+    };
+    // The list, and a doubling each time.
+    let growth = 1 + usize::try_from(WAITERS.ilog2()).unwrap();
+    let first = allocations(|| all(&mut waiters));
+    assert!((1..=growth).contains(&first), "{first} allocations for {WAITERS} waiters");
+    assert_eq!(allocations(|| all(&mut waiters)), 0, "polled again");
+    let come_and_go = || {
+        for waiter in &mut waiters {
+            *waiter = fresh();
+        }
+        all(&mut waiters);
+    };
+    assert_eq!(allocations(come_and_go), 0, "gone, and others come");
+    assert_eq!(allocations(|| drop(waiters)), 0);
+    shutdown.trigger(Reason::Requested);
+    let ready = || assert_eq!(poll(&mut shutdown.token().cancelled(), waker), Poll::Ready(()));
+    assert_eq!(allocations(ready), 0, "after the trigger");
 }
