@@ -1,6 +1,7 @@
 //! Setting a shutdown up. Everything that can be wrong is found here, before the program runs.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use winddown_core::{Budget, Escalation};
@@ -18,8 +19,10 @@ use crate::watchdog::Watchdog;
 use crate::{BuildError, Observer, Shutdown, Stage, stage};
 
 /// Sets up a [`Shutdown`]. From [`Shutdown::builder`].
+///
+/// `S` is what it builds: this or what a crate on top of this one makes of it.
 #[must_use = "nothing is set up before `build`"]
-pub struct Builder {
+pub struct Builder<S = Shutdown> {
     budget: Budget,
     escalation: Escalation,
     wanted: Wanted,
@@ -27,10 +30,11 @@ pub struct Builder {
     observers: Vec<Box<dyn Observer>>,
     watchdog: Option<Duration>,
     clock: Option<ManualClock>,
+    builds: PhantomData<fn() -> S>,
 }
 
-impl Builder {
-    pub(crate) fn new() -> Self {
+impl<S> Default for Builder<S> {
+    fn default() -> Self {
         Self {
             budget: Budget::default(),
             escalation: Escalation::default(),
@@ -39,9 +43,12 @@ impl Builder {
             observers: Vec::new(),
             watchdog: None,
             clock: None,
+            builds: PhantomData,
         }
     }
+}
 
+impl<S: From<Shutdown>> Builder<S> {
     /// How long everything may take. 30 s of grace unless set.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
@@ -96,8 +103,8 @@ impl Builder {
     }
 
     /// One more stage. [`Stage`] says in which order they run.
-    pub fn stage(mut self, stage: Stage) -> Self {
-        self.stages.push(stage);
+    pub fn stage(mut self, stage: impl Into<Stage>) -> Self {
+        self.stages.push(stage.into());
         self
     }
 
@@ -135,13 +142,13 @@ impl Builder {
     /// Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the
     /// budget; a signal that cannot be listened to; no thread to be had. A signal that came meanwhile is not lost: it comes
     /// again, with the action it had before.
-    pub fn build(self) -> Result<Shutdown, BuildError> {
+    pub fn build(self) -> Result<S, BuildError> {
         let plan = stage::plan(self.budget, &self.stages)?;
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let hooks = Hooks::new(self.stages.into_iter().map(|stage| (stage.name, stage.hooks)));
         let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, hooks));
         match start(&inner, &self.wanted, self.watchdog, self.observers) {
-            Ok(()) => Ok(Shutdown::new(inner)),
+            Ok(()) => Ok(Shutdown::new(inner).into()),
             Err(error) => {
                 inner.give_signals_back();
                 #[cfg(unix)]
@@ -174,7 +181,7 @@ fn start(
     driver.map(drop).map_err(BuildError::Thread)
 }
 
-impl fmt::Debug for Builder {
+impl<S> fmt::Debug for Builder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("budget", &self.budget)

@@ -1,17 +1,20 @@
-//! Open connections: busy, idle or upgraded; told, lingered for, and cut. Not here: accepting them (`listener`).
+//! An open connection: busy, idle or upgraded. Not here: accepting it (`listener`), and all of them together (`connections`).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Shutdown as Half;
+use std::ops::Deref;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
 use std::time::Duration;
 
 use winddown_core::{Milestone, Priority, Refused};
 
+use crate::connections::{Late, LatePass, Open};
 use crate::inner::Inner;
 use crate::kicker::Kicker;
 use crate::socket::Stream;
-use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, thread};
+use crate::sync::{Arc, AtomicU32, Ordering, thread};
 use crate::{OwnedPass, Pass, Shutdown};
 
 /// A line's state counts its guards; none is idle.
@@ -66,8 +69,10 @@ struct Entry {
     id: u64,
 }
 
+/// What the register, the connection and its guards share.
 struct Line<S> {
     stream: S,
+    inner: Arc<Inner>,
     state: AtomicU32,
     since: Duration,
     location: &'static Location<'static>,
@@ -85,11 +90,12 @@ impl<S: Stream> Connection<S> {
         let inner = shutdown.inner();
         let state = AtomicU32::new(IDLE);
         let since = inner.trigger.clock.now();
-        let line = Arc::new(Line { stream, state, since, location, thread: thread::current() });
+        let line = Line { stream, inner: inner.clone(), state, since, location, thread: thread::current() };
+        let line = Arc::new(line);
         let open: Arc<dyn Open> = line.clone();
         let id = inner.connections.add(&open);
         let this = Self { line, entry: Entry { shutdown: shutdown.clone(), id } };
-        this.end_if_over();
+        this.line.end_if_over();
         if shutdown.is_shutting_down() {
             // It is to be lingered for, and ended.
             inner.trigger.driver.notify();
@@ -121,12 +127,20 @@ impl<S: Stream> Connection<S> {
         self.guard(BUSY)
     }
 
+    /// As [`busy`](Self::busy), for a guard that leaves the scope: another task that writes the answer, say. It keeps the stream
+    /// open.
+    ///
+    /// # Errors
+    ///
+    /// As for [`busy`](Self::busy).
+    pub fn busy_owned(&self) -> Result<OwnedBusy<S>, Refused> {
+        let pass = self.admit(|| self.entry.shutdown.enter_owned())?;
+        Ok(OwnedBusy { mark: Mark::new(self.line.clone(), BUSY), _pass: pass })
+    }
+
     fn guard(&self, kind: u32) -> Result<Busy<'_, S>, Refused> {
-        let pass = self.pass()?;
-        // After the pass: whoever sees the old state takes it for idle, and waits for it as that. SeqCst for the sake of
-        // the other direction, in `drop`.
-        self.line.state.fetch_add(kind, Ordering::SeqCst);
-        Ok(Busy { kind, connection: self, _pass: pass })
+        let pass = self.admit(|| self.entry.shutdown.enter())?;
+        Ok(Busy { _mark: Mark::new(&self.line, kind), _pass: pass })
     }
 
     /// From now on it speaks something that has no end of its own, with a pass, until what this returns is dropped.
@@ -146,22 +160,49 @@ impl<S: Stream> Connection<S> {
         Ok(Upgraded { _kicker: kicker, _busy: busy })
     }
 
-    fn pass(&self) -> Result<Admitted<'_>, Refused> {
-        let inner = self.entry.shutdown.inner();
+    /// The usual pass, or that of who comes late.
+    fn admit<P>(&self, enter: impl FnOnce() -> Result<P, Refused>) -> Result<Admitted<P>, Refused> {
+        let inner = &self.line.inner;
         let late = || LatePass::enter(inner).map(Admitted::Late);
         // Asked first: what comes late is not refused, and is not to be counted as such.
         if inner.gate(Priority::Critical).is_closed() {
             return late();
         }
-        self.entry.shutdown.enter().map(Admitted::Usual).or_else(|_| late())
+        enter().map(Admitted::Usual).or_else(|_| late())
+    }
+}
+
+impl<S: Stream> Line<S> {
+    /// How many guards there are.
+    fn guards(&self) -> u32 {
+        // Pairs with the addition in `Mark::new` and the subtraction in its `drop`.
+        self.state.load(Ordering::SeqCst)
     }
 
     /// To be called when it has become idle. `SeqCst` with `Connections::end_idle`: either that finds it idle, or this
     /// finds the linger over.
     fn end_if_over(&self) {
-        if self.entry.shutdown.inner().connections.has_lingered() {
-            let _ = self.line.stream.half_close(Half::Read);
+        if self.inner.connections.has_lingered() {
+            let _ = self.stream.half_close(Half::Read);
         }
+    }
+}
+
+impl<S: Stream> Open for Line<S> {
+    fn is_idle(&self) -> bool {
+        self.guards() == 0
+    }
+
+    fn close(&self, half: Half) {
+        // One that is closed already is what was wanted.
+        let _ = self.stream.half_close(half);
+    }
+
+    fn late(&self, id: u64, now: Duration) -> Late {
+        let state = if self.guards() >= UPGRADED { "upgraded" } else { "busy" };
+        let what = format!("connection from {}, {state}", self.stream.peer());
+        let age = now.saturating_sub(self.since);
+        Late { id, what, age, location: self.location, thread: self.thread.clone() }
     }
 }
 
@@ -182,25 +223,64 @@ impl<S: Stream> fmt::Debug for Connection<S> {
 }
 
 /// Held for what they do when dropped.
-enum Admitted<'a> {
-    Usual(#[expect(dead_code, reason = "held")] Pass<'a>),
+enum Admitted<P> {
+    Usual(P),
     Late(#[expect(dead_code, reason = "held")] LatePass),
+}
+
+/// Counts among a line's guards, for as long as it lives.
+struct Mark<S: Stream, L: Deref<Target = Line<S>>> {
+    kind: u32,
+    line: L,
+}
+
+impl<S: Stream, L: Deref<Target = Line<S>>> Mark<S, L> {
+    /// To be made after the pass: whoever sees the old state takes it for idle, and waits for it as that. `SeqCst` for the
+    /// sake of the other direction, in `drop`.
+    fn new(line: L, kind: u32) -> Self {
+        line.state.fetch_add(kind, Ordering::SeqCst);
+        Self { kind, line }
+    }
+}
+
+impl<S: Stream, L: Deref<Target = Line<S>>> Drop for Mark<S, L> {
+    fn drop(&mut self) {
+        if self.line.state.fetch_sub(self.kind, Ordering::SeqCst) == self.kind {
+            self.line.end_if_over();
+        }
+    }
 }
 
 /// A connection at work. From [`Connection::busy`].
 #[must_use = "dropped at once, the connection is idle again"]
 pub struct Busy<'a, S: Stream> {
-    kind: u32,
-    connection: &'a Connection<S>,
+    _mark: Mark<S, &'a Line<S>>,
     // Given back after it is idle: between the two it would be neither waited for nor lingered for.
-    _pass: Admitted<'a>,
+    _pass: Admitted<Pass<'a>>,
 }
 
-impl<S: Stream> Drop for Busy<'_, S> {
-    fn drop(&mut self) {
-        if self.connection.line.state.fetch_sub(self.kind, Ordering::SeqCst) == self.kind {
-            self.connection.end_if_over();
-        }
+/// A connection at work. From [`Connection::busy_owned`].
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct OwnedBusy<S: Stream> {
+    mark: Mark<S, Arc<Line<S>>>,
+    // As in `Busy`.
+    _pass: Admitted<OwnedPass>,
+}
+
+impl<S: Stream> OwnedBusy<S> {
+    /// From now on the connection speaks something that has no end of its own; the report calls it upgraded. To be told is
+    /// its own affair: [`token_at(Milestone::Refusing)`](Shutdown::token_at).
+    pub fn upgraded(mut self) -> Self {
+        // In one step: it is not idle in between.
+        self.mark.line.state.fetch_add(UPGRADED - self.mark.kind, Ordering::SeqCst);
+        self.mark.kind = UPGRADED;
+        self
+    }
+}
+
+impl<S: Stream> fmt::Debug for OwnedBusy<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedBusy").finish_non_exhaustive()
     }
 }
 
@@ -224,154 +304,9 @@ impl<S: Stream> fmt::Debug for Upgraded<'_, S> {
     }
 }
 
-/// All that are open.
-#[derive(Default)]
-pub(crate) struct Connections {
-    table: Mutex<Table>,
-    /// The linger is over: who becomes idle is shut down for reading.
-    lingered: AtomicBool,
-    /// Somebody waits for a descriptor to come free.
-    starving: AtomicBool,
-    pub(crate) freed: Arc<crate::event_count::EventCount>,
-}
-
-#[derive(Default)]
-struct Table {
-    next: u64,
-    open: BTreeMap<u64, Arc<dyn Open>>,
-    /// All were cut; who comes now is too late.
-    over: bool,
-}
-
-/// A connection to the register, whatever its stream.
-trait Open: Send + Sync {
-    fn state(&self) -> u32;
-    fn close(&self, half: Half);
-    fn late(&self, id: u64, now: Duration) -> Late;
-}
-
-/// A connection whose time is over.
-pub(crate) struct Late {
-    pub(crate) id: u64,
-    pub(crate) what: String,
-    pub(crate) age: Duration,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) thread: thread::Thread,
-}
-
-impl<S: Stream> Open for Line<S> {
-    fn state(&self) -> u32 {
-        // Pairs with the additions in `guard` and the subtractions in `Busy::drop`.
-        self.state.load(Ordering::SeqCst)
-    }
-
-    fn close(&self, half: Half) {
-        // One that is closed already is what was wanted.
-        let _ = self.stream.half_close(half);
-    }
-
-    fn late(&self, id: u64, now: Duration) -> Late {
-        let state = if self.state() >= UPGRADED { "upgraded" } else { "busy" };
-        let what = format!("connection from {}, {state}", self.stream.peer());
-        let age = now.saturating_sub(self.since);
-        Late { id, what, age, location: self.location, thread: self.thread.clone() }
-    }
-}
-
-impl Connections {
-    fn add(&self, line: &Arc<dyn Open>) -> u64 {
-        let mut table = self.table.lock();
-        let id = table.next;
-        table.next += 1;
-        table.open.insert(id, line.clone());
-        let over = table.over;
-        drop(table);
-        if over {
-            line.close(Half::Both);
-        }
-        id
-    }
-
-    fn remove(&self, id: u64) {
-        let line = self.table.lock().open.remove(&id);
-        // The last share: the descriptor is closed here, outside the lock, and before anybody is told that it is free.
-        drop(line);
-        if self.starving.swap(false, Ordering::AcqRel) {
-            self.freed.notify();
-        }
-    }
-
-    /// Has the next connection that closes notify `freed`. What to wait for that with.
-    pub(crate) fn starve(&self) -> u32 {
-        let key = self.freed.key();
-        // Release pairs with the acquire of the swap in `remove`.
-        self.starving.store(true, Ordering::Release);
-        key
-    }
-
-    /// Whether there are any, and whether any of them is idle.
-    pub(crate) fn any(&self) -> (bool, bool) {
-        let table = self.table.lock();
-        (!table.open.is_empty(), table.open.values().any(|line| line.state() == IDLE))
-    }
-
-    pub(crate) fn is_at_work(&self, id: u64) -> bool {
-        self.table.lock().open.get(&id).is_some_and(|line| line.state() != IDLE)
-    }
-
-    pub(crate) fn has_lingered(&self) -> bool {
-        self.lingered.load(Ordering::SeqCst)
-    }
-
-    /// The linger is over. `SeqCst` with `Connection::idle`.
-    pub(crate) fn end_idle(&self) {
-        self.lingered.store(true, Ordering::SeqCst);
-        for line in self.shares() {
-            if line.state() == IDLE {
-                line.close(Half::Read);
-            }
-        }
-    }
-
-    /// Cuts all that are left, and whoever comes from now on, and says who was at work.
-    pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
-        let mut table = self.table.lock();
-        table.over = true;
-        let open: Vec<_> = table.open.iter().map(|(&id, line)| (id, line.clone())).collect();
-        drop(table);
-        let mut late = Vec::new();
-        for (id, line) in open {
-            if line.state() != IDLE {
-                late.push(line.late(id, now));
-            }
-            line.close(Half::Both);
-        }
-        late
-    }
-
-    /// A share of each stream: its descriptor stays open, and its own, while it is held.
-    fn shares(&self) -> Vec<Arc<dyn Open>> {
-        self.table.lock().open.values().cloned().collect()
-    }
-}
-
-/// A pass of the gate that stays open while something that was admitted before may still come. While it is open it does
-/// not ring, so this tells the driver when it is given back.
-pub(crate) struct LatePass {
-    pass: Option<OwnedPass>,
-    inner: Arc<Inner>,
-}
-
-impl LatePass {
-    pub(crate) fn enter(inner: &Arc<Inner>) -> Result<Self, Refused> {
-        let pass = inner.enter_owned_at(Inner::LATE)?;
-        Ok(Self { pass: Some(pass), inner: inner.clone() })
-    }
-}
-
-impl Drop for LatePass {
-    fn drop(&mut self) {
-        self.pass = None;
-        self.inner.trigger.driver.notify();
+#[cfg(unix)]
+impl<S: Stream + AsFd> AsFd for Connection<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.line.stream.as_fd()
     }
 }

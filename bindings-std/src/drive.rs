@@ -2,15 +2,17 @@
 //! else's code: hooks, kickers, wakers and observers have threads of their own (P6).
 
 use std::panic::Location;
+use std::task::Waker;
 use std::time::Duration;
 
 use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Repeats, Sequence, Step};
 
 use crate::Report;
-use crate::hook::{Ended, Trouble};
+use crate::hand_over::Task;
+use crate::hook::{self, Hook, HookEnd, Trouble, Work};
 use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
-use crate::report::{Holder, Straggler};
+use crate::report::{Holder, Part, Straggler};
 use crate::stage_run::StageRun;
 use crate::sync::Arc;
 
@@ -108,7 +110,7 @@ impl<'a> Drive<'a> {
 
     /// Takes in the hooks that have ended, and the triggers that have joined.
     fn collect(&mut self) {
-        for Ended { stage, location, at, result } in self.inner.hooks.take_ended() {
+        for HookEnd { stage, location, at, result } in self.inner.hooks.take_ended() {
             self.hook_ended(stage, location, at, result);
         }
         let repeats = self.inner.trigger.lifecycle.load().repeats();
@@ -217,17 +219,22 @@ impl<'a> Drive<'a> {
         if hooks.is_empty() {
             self.stage_ended(stage, self.now);
         }
-        for hook in hooks {
-            let location = hook.location();
-            let inner = self.inner.clone();
-            let started = hook.start(&name, move |result| {
-                let at = inner.trigger.clock.now();
-                inner.hooks.end(Ended { stage, location, at, result });
-                inner.trigger.driver.notify();
-            });
-            if let Err(trouble) = started {
-                self.hook_ended(stage, location, self.now, Err(trouble));
+        let mut tasks = Vec::new();
+        let mut troubled = Vec::new();
+        for Hook { work, location } in hooks {
+            match work {
+                Work::Future(future) => tasks.push(Task { stage, location, future }),
+                Work::Closure(run) => {
+                    let inner = self.inner.clone();
+                    let tell = move |result| inner.hook_ended(stage, location, Trouble::of(result));
+                    let started = hook::spawn(&name, run, tell);
+                    troubled.extend(started.err().map(|error| (location, Trouble::no_thread(&error))));
+                }
             }
+        }
+        troubled.extend(self.inner.hand_over(tasks));
+        for (location, trouble) in troubled {
+            self.hook_ended(stage, location, self.now, Err(trouble));
         }
     }
 
@@ -257,6 +264,7 @@ impl<'a> Drive<'a> {
         let run = &mut self.stages[stage];
         run.abandon(self.now, &not_begun);
         let fate = run.fate;
+        self.inner.wake_apart(self.inner.waiters.owe(self.inner.hand_over.abandon(stage)));
         self.tell(Event::StageEnded { stage, fate }, Some(stage));
     }
 
@@ -286,13 +294,17 @@ impl<'a> Drive<'a> {
         }
         report.failures.extend(self.observers.failures());
         report.failures.extend(inner.waker_failures());
+        report.failures.extend(inner.panics.lock().failure(Part::Task, "task"));
         judge_failures(&mut report);
         report.repeats = inner.trigger.lifecycle.load().repeats();
         if let Some(watchdog) = inner.watchdog() {
             watchdog.tell(report.exit_code());
         }
         inner.publish(report);
-        bury(inner);
+        let (awaiting, tasks) = inner.hand_over.end();
+        bury(inner, tasks);
+        // The last that the driver does: nobody waits for it any more, whatever a waker does.
+        wake(awaiting);
     }
 
     fn report(&mut self, outcome: Outcome) -> Report {
@@ -329,18 +341,25 @@ impl<'a> Drive<'a> {
 
 /// Has hooks and kickers that will never run dropped, on a thread of their own: they may own a handle, which would never
 /// be the last, and their destructors are a stranger's code (P6).
-fn bury(inner: &Inner) {
-    let left = (inner.hooks.take_left(), inner.kickers.take_left());
-    if left.0.is_empty() && left.1.is_empty() {
+fn bury(inner: &Inner, tasks: Vec<Task>) {
+    let left = (inner.hooks.take_left(), inner.kickers.take_left(), tasks);
+    if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() {
         return;
     }
     // Where there is no thread to be had, they are leaked.
-    let _ = crate::hook::spawn("leftovers", move || drop(left), |_| ());
+    let _ = hook::spawn("leftovers", move || drop(left), |_| ());
 }
 
 /// A kicker, a waker or an observer that failed is nothing to keep quiet about (P7).
 fn judge_failures(report: &mut Report) {
     if !report.failures.is_empty() {
         report.outcome = report.outcome.max(Outcome::Failed);
+    }
+}
+
+/// One that panics keeps nobody from being woken. There is no report any more to name it in.
+fn wake(wakers: Vec<Waker>) {
+    for waker in wakers {
+        let _ = hook::caught(|| waker.wake());
     }
 }

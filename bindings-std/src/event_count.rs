@@ -1,5 +1,6 @@
 //! How a thread sleeps until something has changed. Not here: clocks and deadlines (`clock`).
 
+use std::task::Wake;
 use std::time::Duration;
 
 use crate::sync::{Arc, AtomicU32, Ordering};
@@ -48,6 +49,17 @@ impl EventCount {
     /// Sleeps until a notification after `key` was taken, at most for `timeout`. May also return early.
     pub(crate) fn wait(&self, key: u32, timeout: Option<Duration>) {
         self.sleepers.wait(&self.count, key, timeout);
+    }
+}
+
+/// Wakes a thread that polls.
+impl Wake for EventCount {
+    fn wake(self: Arc<Self>) {
+        self.notify();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.notify();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Hooks: what the stages do, each on a thread of its own. Not here: when (`winddown_core::Sequence`).
+//! Hooks: what the stages do. Not here: when (`winddown_core::Sequence`), and who polls those that are futures (`hand_over`).
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::sync::{Arc, Mutex, thread};
@@ -62,21 +63,42 @@ impl fmt::Display for HookError {
 impl Error for HookError {}
 
 pub(crate) struct Hook {
-    run: Box<dyn FnOnce() -> Result<(), BoxError> + Send>,
-    location: &'static Location<'static>,
+    pub(crate) work: Work,
+    pub(crate) location: &'static Location<'static>,
 }
+
+/// What a hook does.
+pub(crate) enum Work {
+    /// On a thread of its own.
+    Closure(Box<dyn FnOnce() -> Result<(), String> + Send>),
+    /// Wherever it is polled.
+    Future(HookFuture),
+}
+
+/// A hook as a future, with its error as text.
+pub(crate) type HookFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 impl Hook {
     #[track_caller]
     pub(crate) fn new<R: HookResult>(hook: impl FnOnce() -> R + Send + 'static) -> Self {
-        Self { run: Box::new(|| hook().into_result()), location: Location::caller() }
+        Self { work: Work::Closure(Box::new(|| text(hook()))), location: Location::caller() }
     }
+
+    #[track_caller]
+    pub(crate) fn future<R: HookResult>(hook: impl Future<Output = R> + Send + 'static) -> Self {
+        Self { work: Work::Future(Box::pin(async { text(hook.await) })), location: Location::caller() }
+    }
+}
+
+/// The error becomes text where the hook runs: its own destructor and `Display` may panic too.
+fn text(result: impl HookResult) -> Result<(), String> {
+    result.into_result().map_err(|error| chain(&*error))
 }
 
 /// The hooks of all stages, and which have ended.
 pub(crate) struct Hooks {
     stages: Vec<Waiting>,
-    ended: Mutex<Vec<Ended>>,
+    ended: Mutex<Vec<HookEnd>>,
 }
 
 struct Waiting {
@@ -91,7 +113,7 @@ struct Queue {
 }
 
 /// One hook's end.
-pub(crate) struct Ended {
+pub(crate) struct HookEnd {
     pub(crate) stage: usize,
     pub(crate) location: &'static Location<'static>,
     pub(crate) at: Duration,
@@ -115,15 +137,13 @@ impl Hooks {
         self.stages.iter().map(|stage| &*stage.name)
     }
 
-    #[track_caller]
-    pub(crate) fn add<R: HookResult>(
-        &self,
-        stage: &str,
-        hook: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<(), HookError> {
+    pub(crate) fn name(&self, stage: usize) -> &str {
+        &self.stages[stage].name
+    }
+
+    pub(crate) fn add(&self, stage: &str, hook: Hook) -> Result<(), HookError> {
         let waiting = self.stages.iter().find(|waiting| waiting.name == stage);
         let waiting = waiting.ok_or_else(|| HookError::UnknownStage(stage.to_owned()))?;
-        let hook = Hook::new(hook);
         let mut queue = waiting.hooks.lock();
         if !queue.open {
             // The hook is dropped by the caller's thread, after the lock.
@@ -145,7 +165,7 @@ impl Hooks {
     pub(crate) fn give_up(&self, stage: usize) -> Vec<&'static Location<'static>> {
         let mut queue = self.stages[stage].hooks.lock();
         queue.open = false;
-        queue.hooks.iter().map(Hook::location).collect()
+        queue.hooks.iter().map(|hook| hook.location).collect()
     }
 
     /// The hooks of stages that were given up.
@@ -153,37 +173,27 @@ impl Hooks {
         self.stages.iter().flat_map(|stage| std::mem::take(&mut stage.hooks.lock().hooks)).collect()
     }
 
-    pub(crate) fn end(&self, ended: Ended) {
+    pub(crate) fn end(&self, ended: HookEnd) {
         self.ended.lock().push(ended);
     }
 
     /// Those that have ended since last asked.
-    pub(crate) fn take_ended(&self) -> Vec<Ended> {
+    pub(crate) fn take_ended(&self) -> Vec<HookEnd> {
         std::mem::take(&mut self.ended.lock())
     }
 }
 
-impl Hook {
-    pub(crate) fn location(&self) -> &'static Location<'static> {
-        self.location
+impl Trouble {
+    pub(crate) fn no_thread(error: &io::Error) -> Self {
+        Self::Failed(format!("got no thread: {error}"))
     }
 
-    /// Runs it on a thread of its own, which then says how it went.
-    pub(crate) fn start(
-        self,
-        stage: &str,
-        tell: impl FnOnce(Result<(), Trouble>) + Send + 'static,
-    ) -> Result<(), Trouble> {
-        let tell = move |result| {
-            tell(match result {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(Trouble::Failed(error)),
-                Err(Panicked(message)) => Err(Trouble::Panicked(message)),
-            });
-        };
-        // The error becomes text inside: its own destructor and `Display` may panic too.
-        let run = || (self.run)().map_err(|error| chain(&*error));
-        spawn(stage, run, tell).map_err(|error| Trouble::Failed(format!("got no thread: {error}")))
+    /// How a hook ended that was run with its panics caught.
+    pub(crate) fn of(result: Result<Result<(), String>, Panicked>) -> Result<(), Self> {
+        match result {
+            Ok(ended) => ended.map_err(Self::Failed),
+            Err(Panicked(message)) => Err(Self::Panicked(message)),
+        }
     }
 }
 

@@ -2,18 +2,20 @@
 //! user calls (`shutdown`).
 
 use std::borrow::Cow;
+use std::panic::Location;
 use std::process;
 
 use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason};
 
 use crate::Report;
-use crate::connection::Connections;
+use crate::connections::Connections;
 use crate::event_count::{Bell, EventCount};
-use crate::hook::Hooks;
+use crate::hand_over::HandOver;
+use crate::hook::{HookEnd, Hooks, Trouble};
 use crate::kicker::Kickers;
 use crate::label::Labels;
 use crate::observe::Observers;
-use crate::report::Counting;
+use crate::report::{Counting, Panics};
 use crate::signal::Signals;
 use crate::stripe::{Gate, ThreadStripes};
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering};
@@ -32,6 +34,9 @@ pub(crate) struct Inner {
     pub(crate) connections: Connections,
     pub(crate) labels: Arc<Labels>,
     pub(crate) hooks: Hooks,
+    pub(crate) hand_over: HandOver,
+    /// Of tracked tasks.
+    pub(crate) panics: Mutex<Panics>,
     watchdog: OnceLock<Watchdog>,
     /// What goes with the reason.
     pub(crate) message: Mutex<Option<Cow<'static, str>>>,
@@ -99,6 +104,8 @@ impl Inner {
             connections: Connections::default(),
             labels: Arc::default(),
             hooks,
+            hand_over: HandOver::default(),
+            panics: Mutex::default(),
             watchdog: OnceLock::new(),
             message: Mutex::new(None),
             plan: *plan,
@@ -153,6 +160,13 @@ impl Inner {
     pub(crate) fn in_flight(&self) -> InFlight {
         let [critical, high, low] = Priority::ALL.map(|class| self.gate(class).in_flight());
         InFlight { critical, high, low }
+    }
+
+    /// Has the driver hear how a hook ended.
+    pub(crate) fn hook_ended(&self, stage: usize, location: &'static Location<'static>, result: Result<(), Trouble>) {
+        let at = self.trigger.clock.now();
+        self.hooks.end(HookEnd { stage, location, at, result });
+        self.trigger.driver.notify();
     }
 
     pub(crate) fn set_watchdog(&self, watchdog: Watchdog) {

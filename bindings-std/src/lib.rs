@@ -61,11 +61,14 @@
 mod builder;
 mod clock;
 mod connection;
+mod connections;
 mod drive;
+mod ended;
 mod env;
 mod error;
 mod event_count;
 mod exit;
+mod hand_over;
 mod hook;
 mod inner;
 #[cfg(any(windows, feature = "ctrlc"))]
@@ -87,20 +90,22 @@ mod stripe;
 mod sync;
 pub mod testing;
 mod token;
+mod track;
 mod trigger;
 mod wait;
 mod wait_group;
 mod watchdog;
 
 pub use builder::Builder;
-pub use connection::{Busy, Connection, Upgraded};
+pub use connection::{Busy, Connection, OwnedBusy, Upgraded};
+pub use ended::Ended;
 pub use env::{EnvError, FromEnv};
 pub use error::{BuildError, SignalError};
 pub use exit::Exit;
 pub use hook::{HookError, HookResult};
 pub use kicker::Kicker;
 #[cfg(unix)]
-pub use listener::{Acceptor, Incoming};
+pub use listener::{Acceptor, Incoming, Next};
 pub use observe::{Notice, Observer};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
 pub use report::{Counting, Failure, Part, Report, StageReport, Straggler};
@@ -109,7 +114,8 @@ pub use shutdown::Shutdown;
 pub use socket::Listener;
 pub use socket::{Stream, lingering_close};
 pub use stage::Stage;
-pub use token::{Cancelled, Token};
+pub use token::{Cancelled, Child, Token};
+pub use track::{Lost, Tracked};
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{

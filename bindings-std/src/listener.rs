@@ -5,17 +5,19 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::Location;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use winddown_core::Milestone;
 
-use crate::connection::LatePass;
+use crate::connections::LatePass;
+use crate::event_count::EventCount;
 use crate::label::Registered;
 use crate::socket::Listener;
 use crate::sync::Arc;
-use crate::{Connection, Shutdown, Token};
+use crate::{Connection, Shutdown, Stream, Token};
 
 /// A bound listener that winds down without resetting anyone.
 ///
@@ -116,7 +118,7 @@ impl<L: Listener> Acceptor<L> {
     /// Where descriptors or memory run out it waits until one of its own connections closes, or 100 ms (A8). An error is
     /// one that accepting again would not mend; it is the last item.
     pub fn incoming(self) -> Incoming<L> {
-        Incoming { acceptor: Some(self), dry_at: None, starving: None }
+        Incoming { acceptor: Some(self), dry_at: None, starving: false, freed: Arc::default() }
     }
 }
 
@@ -127,14 +129,34 @@ impl<L: Listener> fmt::Debug for Acceptor<L> {
 }
 
 /// The connections that an [`Acceptor`] accepts.
-#[derive(Debug)]
 pub struct Incoming<L: Listener> {
     /// `None`: it has ended.
     acceptor: Option<Acceptor<L>>,
     /// The door is shut; when this time has come, whoever is coming has come.
     dry_at: Option<Instant>,
-    /// There was no descriptor; what to wait with, if there is none still.
-    starving: Option<u32>,
+    /// There was no descriptor, and whoever frees one says so.
+    starving: bool,
+    freed: Arc<EventCount>,
+}
+
+impl<L: Listener> fmt::Debug for Incoming<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("acceptor", &self.acceptor).finish_non_exhaustive()
+    }
+}
+
+/// What [`Incoming::try_next`] found.
+#[derive(Debug)]
+pub enum Next<S: Stream> {
+    /// A connection; or an error that accepting again would not mend.
+    Item(io::Result<Connection<S>>),
+    /// There will be no more: drop the [`Incoming`], which closes the listener and lets the wind-down go on.
+    End,
+    /// There is nobody. Ask again when the listener is readable, when the program begins to refuse, or at this time, if
+    /// one is said.
+    Nobody(Option<Instant>),
+    /// There are no descriptors or no memory (A8). Ask again when the waker is woken, at the latest at this time.
+    Starving(Instant),
 }
 
 /// What to do about an error of `accept(2)`.
@@ -161,16 +183,18 @@ impl Trouble {
     }
 }
 
-impl<L: Listener> Iterator for Incoming<L> {
-    type Item = io::Result<Connection<L::Stream>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<L: Listener> Incoming<L> {
+    /// Accepts without blocking: for an event loop, which knows better how to wait.
+    ///
+    /// The waker is kept, and woken, only where there are no descriptors.
+    pub fn try_next(&mut self, waker: &Waker) -> Next<L::Stream> {
+        // A8: the longest wait for descriptors, since others may free them.
+        const AT_MOST: Duration = Duration::from_millis(100);
         loop {
             // Where the door cannot be shut the queue may be kept full for ever.
-            if self.acceptor.as_ref()?.is_over() {
-                self.acceptor = None;
-            }
-            let acceptor = self.acceptor.as_ref()?;
+            let Some(acceptor) = self.acceptor.as_ref().filter(|acceptor| !acceptor.is_over()) else {
+                return Next::End;
+            };
             if self.dry_at.is_none() && acceptor.refusing.should_stop() {
                 let shut = !acceptor.shared && acceptor.listener.shut_the_door();
                 let wait = if shut { acceptor.handshake } else { Duration::ZERO };
@@ -179,29 +203,54 @@ impl<L: Listener> Iterator for Incoming<L> {
             }
             match acceptor.listener.accept_one() {
                 Ok(stream) => {
-                    self.starving = None;
-                    let connection = Connection::from(stream, &acceptor.shutdown, acceptor.location);
-                    return Some(Ok(connection));
+                    self.starving = false;
+                    return Next::Item(Ok(Connection::from(stream, &acceptor.shutdown, acceptor.location)));
                 }
                 Err(error) => match Trouble::of(&error) {
-                    Trouble::Nobody => match self.dry_at {
-                        None => acceptor.sleep(None),
-                        Some(dry_at) if Instant::now() < dry_at => acceptor.sleep(Some(dry_at)),
-                        Some(_) => self.acceptor = None,
-                    },
+                    Trouble::Nobody if self.dry_at.is_some_and(|dry_at| dry_at <= Instant::now()) => return Next::End,
+                    Trouble::Nobody => return Next::Nobody(self.dry_at),
                     Trouble::Next => {}
-                    Trouble::Starving => match self.starving.take() {
-                        // Once more, now that whoever closes says so: one may have closed just before.
-                        None => self.starving = Some(acceptor.shutdown.inner().connections.starve()),
-                        Some(key) => acceptor.wait_for_a_descriptor(key),
-                    },
+                    Trouble::Starving if self.starving => {
+                        self.starving = false;
+                        return Next::Starving(Instant::now() + AT_MOST);
+                    }
+                    // Once more, now that whoever closes says so: one may have closed just before.
+                    Trouble::Starving => {
+                        acceptor.shutdown.inner().connections.starve(waker);
+                        self.starving = true;
+                    }
                     Trouble::Over => {
-                        let shut = self.dry_at.is_some();
-                        self.acceptor = None;
                         // A Unix listener that was shut down says so once its queue is dry.
-                        return if shut { None } else { Some(Err(error)) };
+                        return if self.dry_at.is_some() { Next::End } else { Next::Item(Err(error)) };
                     }
                 },
+            }
+        }
+    }
+}
+
+impl<L: Listener> Iterator for Incoming<L> {
+    type Item = io::Result<Connection<L::Stream>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let waker = Waker::from(self.freed.clone());
+        loop {
+            let key = self.freed.key();
+            match (self.try_next(&waker), &self.acceptor) {
+                (Next::Item(item), _) => {
+                    if item.is_err() {
+                        self.acceptor = None;
+                    }
+                    return Some(item);
+                }
+                (Next::End, _) | (_, None) => {
+                    self.acceptor = None;
+                    return None;
+                }
+                (Next::Nobody(until), Some(acceptor)) => acceptor.sleep(until),
+                (Next::Starving(until), _) => {
+                    self.freed.wait(key, Some(until.saturating_duration_since(Instant::now())));
+                }
             }
         }
     }
@@ -227,11 +276,5 @@ impl<L: Listener> Acceptor<L> {
                 poll(&mut [listener], left.try_into().ok().as_ref())
             }
         };
-    }
-
-    /// A8. The one timer of this module, for descriptors that others free.
-    fn wait_for_a_descriptor(&self, key: u32) {
-        const AT_MOST: Duration = Duration::from_millis(100);
-        self.shutdown.inner().connections.freed.wait(key, Some(AT_MOST));
     }
 }

@@ -12,6 +12,7 @@ use crate::inner::Inner;
 use crate::label::Registered;
 use crate::stripe::Gate;
 use crate::sync::Arc;
+use crate::track::Tracked;
 
 /// One admitted piece of work, until it is dropped. From [`Shutdown::enter`].
 ///
@@ -205,6 +206,18 @@ impl<'a> LabelledWork<'a> {
     pub fn enter_owned(self) -> Result<Labelled<OwnedPass>, Refused> {
         let pass = self.work.enter_owned()?;
         Ok(self.register(pass, Location::caller()))
+    }
+
+    /// Makes a future admitted work, to be spawned on whatever executor: see [`Tracked`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Shutdown::enter`]; the future is then dropped.
+    #[track_caller]
+    pub fn track<F: Future>(self, future: F) -> Result<Tracked<F>, Refused> {
+        let (shutdown, class, label) = (self.work.shutdown, self.work.class, self.label.clone());
+        let pass = self.enter_owned()?;
+        Ok(Tracked::new(shutdown, class, label, pass, future))
     }
 
     fn register<P>(self, pass: P, location: &'static Location<'static>) -> Labelled<P> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats};
 
-use crate::connection::Late;
+use crate::connections::Late;
 use crate::sync::thread;
 
 /// How a wind-down went. Prints as a timeline.
@@ -155,4 +155,35 @@ pub enum Part {
     Observer,
     /// A [`Waker`](std::task::Waker) of a [`Cancelled`](crate::Cancelled).
     Waker,
+    /// A [tracked](crate::LabelledWork::track) task.
+    Task,
+}
+
+/// Panics of many of a kind: how many there were, and what the first said.
+#[derive(Default)]
+pub(crate) struct Panics {
+    count: usize,
+    first: String,
+}
+
+impl Panics {
+    pub(crate) fn failure(&self, part: Part, kind: &str) -> Option<Failure> {
+        let what = match self.count {
+            0 => return None,
+            1 => format!("a {kind} panicked: {}", self.first),
+            many => format!("{many} {kind}s panicked, the first: {}", self.first),
+        };
+        Some(Failure { part, what })
+    }
+}
+
+impl Extend<String> for Panics {
+    fn extend<I: IntoIterator<Item = String>>(&mut self, messages: I) {
+        for message in messages {
+            if self.count == 0 {
+                self.first = message;
+            }
+            self.count += 1;
+        }
+    }
 }

@@ -6,11 +6,13 @@ use std::fmt;
 use winddown_core::{Forced, InFlight, Milestone, Phase, Priority, Reason, Refused};
 
 use crate::drive;
+use crate::hand_over::Runner;
+use crate::hook::Hook;
 use crate::inner::{Inner, Owner};
 use crate::kicker::Kicker;
 use crate::pass::Work;
 use crate::sync::{Arc, CountedArc};
-use crate::{Builder, Exit, HookError, HookResult, OwnedPass, Pass, Token};
+use crate::{Builder, Ended, Exit, HookError, HookResult, OwnedPass, Pass, Token};
 
 /// A program's shutdown: cheap to clone, the same for every clone.
 ///
@@ -56,7 +58,7 @@ pub struct Shutdown {
 impl Shutdown {
     /// Begins to set one up.
     pub fn builder() -> Builder {
-        Builder::new()
+        Builder::default()
     }
 
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
@@ -198,7 +200,21 @@ impl Shutdown {
     /// caller's to do.
     #[track_caller]
     pub fn hook<R: HookResult>(&self, stage: &str, hook: impl FnOnce() -> R + Send + 'static) -> Result<(), HookError> {
-        self.inner.hooks.add(stage, hook)
+        self.inner.hooks.add(stage, Hook::new(hook))
+    }
+
+    /// As [`hook`](Self::hook), with a future: see [`Stage::async_hook`](crate::Stage::async_hook).
+    ///
+    /// # Errors
+    ///
+    /// As for [`hook`](Self::hook).
+    #[track_caller]
+    pub fn async_hook<R: HookResult>(
+        &self,
+        stage: &str,
+        hook: impl Future<Output = R> + Send + 'static,
+    ) -> Result<(), HookError> {
+        self.inner.hooks.add(stage, Hook::future(hook))
     }
 
     /// Has `kick` run once when the program is asked to stop: for a thread that is blocked in something a token cannot
@@ -242,6 +258,12 @@ impl Shutdown {
             inner.trigger.clock.wait(&inner.ended, key, None);
         };
         Exit::new(report, self.owner.clone())
+    }
+
+    /// As [`run`](Self::run), for tasks, of whatever executor. Hooks that are futures are polled by the task that awaits
+    /// this.
+    pub fn ended(&self) -> Ended {
+        Ended::new(self.owner.clone(), Runner::new(self.inner.clone()))
     }
 }
 

@@ -1,17 +1,24 @@
 //! What listeners and streams have in common, TCP and Unix. Not here: when anything is accepted, told or cut.
 
 use std::io::{self, Read};
-use std::net::{Shutdown as Half, TcpStream};
+use std::net::Shutdown as Half;
 use std::time::{Duration, Instant};
 
 #[cfg(unix)]
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::fd::AsFd;
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 
-/// A stream that a [`Connection`](crate::Connection) can be: [`TcpStream`], and on Unix `UnixStream`.
+#[cfg(unix)]
+use socket2::SockRef;
+
+#[cfg(unix)]
+use crate::sync::Arc;
+
+/// A stream that a [`Connection`](crate::Connection) can be: on Unix every socket, that is whatever has its descriptor
+/// ([`AsFd`](std::os::fd::AsFd)); elsewhere a [`TcpStream`](std::net::TcpStream).
 pub trait Stream: private::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn half_close(&self, half: Half) -> io::Result<()>;
@@ -41,15 +48,36 @@ pub trait Listener: private::Sealed + AsFd + Send + 'static {
 
 mod private {
     pub trait Sealed {}
+    #[cfg(unix)]
+    impl<T: std::os::fd::AsFd> Sealed for T {}
+    #[cfg(not(unix))]
     impl Sealed for std::net::TcpStream {}
-    impl Sealed for std::net::TcpListener {}
-    #[cfg(unix)]
-    impl Sealed for std::os::unix::net::UnixStream {}
-    #[cfg(unix)]
-    impl Sealed for std::os::unix::net::UnixListener {}
 }
 
-impl Stream for TcpStream {
+#[cfg(unix)]
+impl<T: AsFd + Send + Sync + 'static> Stream for T {
+    fn half_close(&self, half: Half) -> io::Result<()> {
+        SockRef::from(self).shutdown(half)
+    }
+
+    fn peer(&self) -> String {
+        match SockRef::from(self).peer_addr() {
+            Ok(address) => address.as_socket().map_or_else(|| "a local peer".to_owned(), |address| address.to_string()),
+            Err(_) => "a peer that is gone".to_owned(),
+        }
+    }
+
+    fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(self)).read(buffer)
+    }
+
+    fn limit_reads(&self, to: Duration) -> io::Result<()> {
+        SockRef::from(self).set_read_timeout(Some(to))
+    }
+}
+
+#[cfg(not(unix))]
+impl Stream for std::net::TcpStream {
     fn half_close(&self, half: Half) -> io::Result<()> {
         self.shutdown(half)
     }
@@ -68,32 +96,12 @@ impl Stream for TcpStream {
 }
 
 #[cfg(unix)]
-impl Stream for UnixStream {
-    fn half_close(&self, half: Half) -> io::Result<()> {
-        self.shutdown(half)
-    }
-
-    fn peer(&self) -> String {
-        "a local peer".to_owned()
-    }
-
-    fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-
-    fn limit_reads(&self, to: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(to))
-    }
-}
-
-#[cfg(unix)]
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
     fn accept_one(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.accept()?;
-        // On the BSDs it has inherited the listener's mode.
-        let _ = stream.set_nonblocking(false);
+        block(&stream);
         Ok(stream)
     }
 
@@ -121,7 +129,7 @@ impl Listener for TcpListener {
         // Load the flags; SYN: keep 0 bytes of the segment; else: keep all.
         let program =
             [step(load, 0, 0, FLAGS), step(jump, 0, 1, SYN), step(answer, 0, 0, 0), step(answer, 0, 0, u32::MAX)];
-        socket2::SockRef::from(self).attach_filter(&program).is_ok()
+        SockRef::from(self).attach_filter(&program).is_ok()
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -136,7 +144,7 @@ impl Listener for UnixListener {
 
     fn accept_one(&self) -> io::Result<UnixStream> {
         let (stream, _) = self.accept()?;
-        let _ = stream.set_nonblocking(false);
+        block(&stream);
         Ok(stream)
     }
 
@@ -152,7 +160,37 @@ impl Listener for UnixListener {
     /// New connects are refused, and everything queued is still served (A7, measured on Linux only).
     fn shut_the_door(&self) -> bool {
         let linux = cfg!(any(target_os = "linux", target_os = "android"));
-        linux && socket2::SockRef::from(self).shutdown(Half::Read).is_ok()
+        linux && SockRef::from(self).shutdown(Half::Read).is_ok()
+    }
+}
+
+/// For two who share a listener, as an event loop and its acceptor do.
+#[cfg(unix)]
+impl<L: Listener + Sync> Listener for Arc<L> {
+    type Stream = L::Stream;
+
+    fn accept_one(&self) -> io::Result<L::Stream> {
+        (**self).accept_one()
+    }
+
+    fn never_block(&self) -> io::Result<()> {
+        (**self).never_block()
+    }
+
+    fn address(&self) -> String {
+        (**self).address()
+    }
+
+    fn shut_the_door(&self) -> bool {
+        (**self).shut_the_door()
+    }
+}
+
+/// On the BSDs a stream has inherited its listener's mode.
+#[cfg(unix)]
+fn block(stream: &impl AsFd) {
+    if cfg!(not(any(target_os = "linux", target_os = "android"))) {
+        let _ = SockRef::from(stream).set_nonblocking(false);
     }
 }
 

@@ -65,6 +65,16 @@ impl Stage {
         self.hooks.push(Hook::new(hook));
         self
     }
+
+    /// As [`hook`](Self::hook), with a future: polled by the task that awaits [`Shutdown::ended`](crate::Shutdown::ended), or,
+    /// while none does, on a thread of its own. At the stage's deadline it is dropped.
+    ///
+    /// It is first polled when its stage begins.
+    #[track_caller]
+    pub fn async_hook<R: HookResult>(mut self, hook: impl Future<Output = R> + Send + 'static) -> Self {
+        self.hooks.push(Hook::future(hook));
+        self
+    }
 }
 
 impl fmt::Debug for Stage {

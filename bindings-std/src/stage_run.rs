@@ -29,7 +29,7 @@ impl StageRun {
     pub(crate) fn begin(&mut self, now: Duration, turn: usize, hooks: &[Hook]) {
         self.began = Some(now);
         self.turn = turn;
-        self.pending = hooks.iter().map(Hook::location).collect();
+        self.pending = hooks.iter().map(|hook| hook.location).collect();
     }
 
     /// One hook's end. Says whether it is news that changes the stage to ended: all have, and it was not abandoned.

@@ -1,15 +1,22 @@
 //! Tokens: waiting to be told to stop. Not here: the lists of those who wait (`wait`).
 
 mod cancelled;
+mod child;
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use winddown_core::Milestone;
 
 pub use self::cancelled::Cancelled;
+use self::child::Branch;
+pub use self::child::Child;
 use crate::inner::Inner;
 use crate::sync::Arc;
+use crate::wait::Waiters;
 
 /// Tells a thread or a task when it is time to stop. From [`Shutdown::token`](crate::Shutdown::token); cheap to clone.
 ///
@@ -36,18 +43,22 @@ use crate::sync::Arc;
 pub struct Token {
     inner: Arc<Inner>,
     milestone: Milestone,
+    /// What else it hears of, for a [`Child`]'s.
+    branch: Option<Arc<Branch>>,
 }
 
 impl Token {
     pub(crate) fn new(inner: Arc<Inner>, milestone: Milestone) -> Self {
-        Self { inner, milestone }
+        Self { inner, milestone, branch: None }
     }
 
-    /// Whether it is time to stop. One load.
+    /// Whether it is time to stop. One load; for a [`child`](Self::child)'s, one for each ancestor.
     #[inline]
     #[must_use]
     pub fn should_stop(&self) -> bool {
-        if self.milestone == Milestone::Triggered {
+        if let Some(branch) = &self.branch {
+            branch.has_stopped()
+        } else if self.milestone == Milestone::Triggered {
             // Known from the trigger itself, before the driver has run.
             self.inner.trigger.lifecycle.is_shutting_down()
         } else {
@@ -75,7 +86,8 @@ impl Token {
     }
 
     fn sleep_until(&self, deadline: Option<Duration>) -> bool {
-        let Inner { waiters, trigger, .. } = &*self.inner;
+        let (waiters, _) = self.list();
+        let trigger = &self.inner.trigger;
         loop {
             let key = waiters.key();
             if self.should_stop() {
@@ -91,6 +103,41 @@ impl Token {
     /// A future that is ready when it is time to stop: for tasks, of whatever executor.
     pub fn cancelled(&self) -> Cancelled {
         Cancelled::new(self.clone())
+    }
+
+    /// Runs a future until it is time to stop, and drops it then: `None`. One that is ready at its poll is not lost, also if
+    /// it is time to stop by then.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), winddown::BuildError> {
+    /// use winddown::{Reason, Shutdown};
+    ///
+    /// let shutdown = Shutdown::builder().build()?;
+    /// let token = shutdown.token();
+    /// let worker = async move { token.run_until(std::future::pending::<()>()).await };
+    /// shutdown.trigger(Reason::Requested);
+    /// # use std::task::{Context, Poll, Waker};
+    /// # let poll = std::pin::pin!(worker).poll(&mut Context::from_waker(Waker::noop()));
+    /// # assert_eq!(poll, Poll::Ready(None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_until<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> + use<F> {
+        let mut cancelled = self.cancelled();
+        async move {
+            let mut future = pin!(future);
+            poll_fn(|context| match future.as_mut().poll(context) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending => Pin::new(&mut cancelled).poll(context).map(|()| None),
+            })
+            .await
+        }
+    }
+
+    /// A token that tells when this one does, and before that, if it is asked to: for a part of the program that may have to
+    /// stop on its own.
+    pub fn child(&self) -> Child {
+        Child::new(self)
     }
 
     /// A channel that never carries anything and is disconnected when it is time to stop, for
@@ -115,7 +162,16 @@ impl Token {
     #[cfg(feature = "crossbeam-channel")]
     #[must_use]
     pub fn receiver(&self) -> crossbeam_channel::Receiver<std::convert::Infallible> {
-        self.inner.waiters.receiver(self.milestone)
+        let (waiters, milestone) = self.list();
+        waiters.receiver(milestone)
+    }
+
+    /// Where its waiters are, and what they wait for there.
+    fn list(&self) -> (&Waiters, Milestone) {
+        match &self.branch {
+            Some(branch) => branch.list(),
+            None => (&self.inner.waiters, self.milestone),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Waiters {
     }
 
     /// Lets go everybody who waits for this milestone or an earlier one, but for the wakers, which it hands over.
-    fn reach(&self, milestone: Milestone) -> Due {
+    pub(crate) fn reach(&self, milestone: Milestone) -> Due {
         // Release pairs with `has_reached`: who is let go sees what the driver did before.
         self.reached.store(milestone as u32, Ordering::Release);
         self.announce(milestone)
@@ -85,7 +85,7 @@ impl Waiters {
         self.event.notify();
         let mut lists = self.lists.lock();
         lists.taken = lists.taken.max(Some(milestone));
-        let due = Due::of(up_to(&mut lists.wakers, milestone));
+        let due = Due::of(up_to(&mut lists.wakers, milestone).into_values());
         lists.wakes.begin(&due);
         #[cfg(feature = "crossbeam-channel")]
         let channels = up_to(&mut lists.channels, milestone);
@@ -97,6 +97,13 @@ impl Waiters {
         drop(channels);
         #[cfg(unix)]
         ropes.iter().for_each(ring);
+        due
+    }
+
+    /// Wakers of somebody else's list.
+    pub(crate) fn owe(&self, wakers: Vec<Waker>) -> Due {
+        let due = Due::of([wakers.into_iter().collect()].into_iter());
+        self.lists.lock().wakes.begin(&due);
         due
     }
 

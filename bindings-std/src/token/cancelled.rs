@@ -71,12 +71,17 @@ impl Cancelled {
         Self { token, entered: None }
     }
 
+    pub(super) fn token(&self) -> &Token {
+        &self.token
+    }
+
     fn enter(&mut self, waker: &Waker) -> Poll<()> {
         let waker = waker.clone();
         // The clone's: it lives as long as it is entered, and so does what it is known by.
         let identity = Identity::of(&waker);
         let place = self.entered.as_ref().map(|&(place, _)| place);
-        let (place, unneeded) = self.token.inner.waiters.enter(self.token.milestone, place, waker);
+        let (waiters, milestone) = self.token.list();
+        let (place, unneeded) = waiters.enter(milestone, place, waker);
         self.entered = place.map(|place| (place, identity));
         // Last: its destructor is a stranger's code.
         drop(unneeded);
@@ -101,8 +106,8 @@ impl Future for Cancelled {
 
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        let waker =
-            self.entered.as_ref().and_then(|&(place, _)| self.token.inner.waiters.leave(self.token.milestone, place));
+        let (waiters, milestone) = self.token.list();
+        let waker = self.entered.as_ref().and_then(|&(place, _)| waiters.leave(milestone, place));
         // Outside the lock (P9).
         drop(waker);
     }

@@ -59,6 +59,13 @@ impl Slab {
     }
 }
 
+impl FromIterator<Waker> for Slab {
+    fn from_iter<I: IntoIterator<Item = Waker>>(wakers: I) -> Self {
+        let entries: Vec<_> = wakers.into_iter().map(Entry::Waiting).collect();
+        Self { next: entries.len(), waiting: entries.len(), entries }
+    }
+}
+
 impl Entry {
     fn waker(self) -> Option<Waker> {
         match self {

@@ -1,25 +1,24 @@
 //! Waking wakers, which run a stranger's code: on whose thread, and what becomes of one that panics or does not return.
 
-use std::collections::BTreeMap;
 use std::task::Waker;
 
 use winddown_core::Milestone;
 
+use super::Waiters;
 use super::slab::Slab;
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
-use crate::report::{Failure, Part};
+use crate::report::{Failure, Panics, Part};
 use crate::sync::Arc;
 
 /// Wakers whose time has come, and that nobody but the holder of this has. To be woken, or they are lost.
 #[derive(Default)]
 #[must_use]
-pub(crate) struct Due(BTreeMap<Milestone, Slab>);
+pub(crate) struct Due(Vec<Slab>);
 
 impl Due {
-    pub(super) fn of(mut slabs: BTreeMap<Milestone, Slab>) -> Self {
-        slabs.retain(|_, slab| !slab.is_empty());
-        Self(slabs)
+    pub(super) fn of(slabs: impl Iterator<Item = Slab>) -> Self {
+        Self(slabs.filter(|slab| !slab.is_empty()).collect())
     }
 
     fn is_empty(&self) -> bool {
@@ -28,7 +27,7 @@ impl Due {
 
     /// Wakes every one of them. What those said who panicked.
     fn wake(self) -> Vec<String> {
-        let mut wakers = self.0.into_values().flat_map(Slab::into_wakers);
+        let mut wakers = self.0.into_iter().flat_map(Slab::into_wakers);
         let mut panics = Vec::new();
         // Behind one that panics it goes on with the next.
         while let Err(Panicked(message)) = hook::caught(|| wakers.by_ref().for_each(Waker::wake)) {
@@ -43,8 +42,7 @@ impl Due {
 pub(super) struct Wakes {
     /// How many threads are about it.
     running: usize,
-    panicked: usize,
-    first_panic: String,
+    panics: Panics,
 }
 
 impl Wakes {
@@ -54,32 +52,25 @@ impl Wakes {
 
     fn end(&mut self, panics: Vec<String>) {
         self.running -= 1;
-        let before = self.panicked;
-        self.panicked += panics.len();
-        if let Some(first) = panics.into_iter().next().filter(|_| before == 0) {
-            self.first_panic = first;
-        }
+        self.panics.extend(panics);
     }
 
     fn failures(&self) -> Vec<Failure> {
-        let failure = |what| Failure { part: Part::Waker, what };
-        let panicked = match self.panicked {
-            0 => None,
-            1 => Some(format!("a waker panicked: {}", self.first_panic)),
-            many => Some(format!("{many} wakers panicked, the first: {}", self.first_panic)),
-        };
         let hung = (self.running > 0).then(|| "a waker did not return".to_owned());
-        panicked.into_iter().chain(hung).map(failure).collect()
+        let hung = hung.map(|what| Failure { part: Part::Waker, what });
+        self.panics.failure(Part::Waker, "waker").into_iter().chain(hung).collect()
     }
 }
 
 impl Inner {
     /// Lets go everybody who waits for this milestone or an earlier one. The driver's to call.
-    ///
-    /// It wakes no waker itself, but on a thread of their own (P6). Only where there is none to be had it does: better
-    /// a driver that may be held up than tasks that are never told.
     pub(crate) fn reach(self: &Arc<Self>, milestone: Milestone) {
-        let due = self.waiters.reach(milestone);
+        self.wake_apart(self.waiters.reach(milestone));
+    }
+
+    /// Wakes them on a thread of their own: the driver wakes no waker itself (P6). Only where there is no thread to be had
+    /// it does: better a driver that may be held up than tasks that are never told.
+    pub(crate) fn wake_apart(self: &Arc<Self>, due: Due) {
         if due.is_empty() {
             return;
         }
@@ -97,6 +88,16 @@ impl Inner {
         let panics = due.wake();
         self.waiters.lists.lock().wakes.end(panics);
         self.trigger.driver.notify();
+    }
+
+    /// As `wake`, for those who wait for a part of the program only, in lists of its own.
+    pub(crate) fn wake_branch(&self, waiters: &Waiters, due: Due) {
+        if due.is_empty() {
+            return;
+        }
+        let panics = due.wake();
+        waiters.lists.lock().wakes.end(Vec::new());
+        self.waiters.lists.lock().wakes.panics.extend(panics);
     }
 
     /// Whether somebody is waking wakers at the moment.

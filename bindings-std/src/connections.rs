@@ -1,0 +1,156 @@
+//! The register of open connections: who is idle, who is cut, and who is told when one has closed. Not here: their states
+//! (`connection`).
+
+use std::collections::BTreeMap;
+use std::net::Shutdown as Half;
+use std::panic::Location;
+use std::task::Waker;
+use std::time::Duration;
+
+use winddown_core::Refused;
+
+use crate::OwnedPass;
+use crate::hook;
+use crate::inner::Inner;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
+
+/// All that are open.
+#[derive(Default)]
+pub(crate) struct Connections {
+    table: Mutex<Table>,
+    /// The linger is over: who becomes idle is shut down for reading.
+    lingered: AtomicBool,
+    /// Somebody waits for a descriptor to come free.
+    starving: AtomicBool,
+    hungry: Mutex<Vec<Waker>>,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    open: BTreeMap<u64, Arc<dyn Open>>,
+    /// All were cut; who comes now is too late.
+    over: bool,
+}
+
+/// A connection to the register, whatever its stream.
+pub(crate) trait Open: Send + Sync {
+    fn is_idle(&self) -> bool;
+    fn close(&self, half: Half);
+    fn late(&self, id: u64, now: Duration) -> Late;
+}
+
+/// A connection whose time is over.
+pub(crate) struct Late {
+    pub(crate) id: u64,
+    pub(crate) what: String,
+    pub(crate) age: Duration,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) thread: thread::Thread,
+}
+
+impl Connections {
+    pub(crate) fn add(&self, line: &Arc<dyn Open>) -> u64 {
+        let mut table = self.table.lock();
+        let id = table.next;
+        table.next += 1;
+        table.open.insert(id, line.clone());
+        let over = table.over;
+        drop(table);
+        if over {
+            line.close(Half::Both);
+        }
+        id
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        let line = self.table.lock().open.remove(&id);
+        // The last share: the descriptor is closed here, outside the lock, and before anybody is told that it is free.
+        drop(line);
+        if self.starving.swap(false, Ordering::AcqRel) {
+            let hungry = std::mem::take(&mut *self.hungry.lock());
+            for waker in hungry {
+                // Who panics keeps nobody from being woken, nor a connection from being closed.
+                let _ = hook::caught(|| waker.wake());
+            }
+        }
+    }
+
+    /// Has the next connection that closes wake `waker`.
+    pub(crate) fn starve(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let mut hungry = self.hungry.lock();
+        if !hungry.iter().any(|other| other.will_wake(&waker)) {
+            hungry.push(waker);
+        }
+        drop(hungry);
+        // Release pairs with the acquire of the swap in `remove`.
+        self.starving.store(true, Ordering::Release);
+    }
+
+    /// Whether there are any, and whether any of them is idle.
+    pub(crate) fn any(&self) -> (bool, bool) {
+        let table = self.table.lock();
+        (!table.open.is_empty(), table.open.values().any(|line| line.is_idle()))
+    }
+
+    pub(crate) fn is_at_work(&self, id: u64) -> bool {
+        self.table.lock().open.get(&id).is_some_and(|line| !line.is_idle())
+    }
+
+    pub(crate) fn has_lingered(&self) -> bool {
+        self.lingered.load(Ordering::SeqCst)
+    }
+
+    /// The linger is over. `SeqCst` with `Connection::idle`.
+    pub(crate) fn end_idle(&self) {
+        self.lingered.store(true, Ordering::SeqCst);
+        for line in self.shares() {
+            if line.is_idle() {
+                line.close(Half::Read);
+            }
+        }
+    }
+
+    /// Cuts all that are left, and whoever comes from now on, and says who was at work.
+    pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
+        let mut table = self.table.lock();
+        table.over = true;
+        let open: Vec<_> = table.open.iter().map(|(&id, line)| (id, line.clone())).collect();
+        drop(table);
+        let mut late = Vec::new();
+        for (id, line) in open {
+            if !line.is_idle() {
+                late.push(line.late(id, now));
+            }
+            line.close(Half::Both);
+        }
+        late
+    }
+
+    /// A share of each stream: its descriptor stays open, and its own, while it is held.
+    fn shares(&self) -> Vec<Arc<dyn Open>> {
+        self.table.lock().open.values().cloned().collect()
+    }
+}
+
+/// A pass of the gate that stays open while something that was admitted before may still come. While it is open it does
+/// not ring, so this tells the driver when it is given back.
+pub(crate) struct LatePass {
+    pass: Option<OwnedPass>,
+    inner: Arc<Inner>,
+}
+
+impl LatePass {
+    pub(crate) fn enter(inner: &Arc<Inner>) -> Result<Self, Refused> {
+        let pass = inner.enter_owned_at(Inner::LATE)?;
+        Ok(Self { pass: Some(pass), inner: inner.clone() })
+    }
+}
+
+impl Drop for LatePass {
+    fn drop(&mut self) {
+        self.pass = None;
+        self.inner.trigger.driver.notify();
+    }
+}

@@ -1,0 +1,133 @@
+//! Futures as admitted work. Not here: where they are spawned, which is an executor's business.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use winddown_core::{Milestone, Priority};
+
+use crate::hook::{self, Panicked};
+use crate::inner::Inner;
+use crate::sync::Arc;
+use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
+
+/// A future that is admitted work, until it is ready or dropped. From [`LabelledWork::track`](crate::LabelledWork::track), to
+/// be spawned on any executor.
+///
+/// It holds a labelled pass: the drain waits for it as its class says, and the report names it, should it be late. When the
+/// time of its class is over (for High its cap, for Critical the drain's deadline, for Low the end of the whole) the future in it is
+/// dropped, and this is ready with [`Lost::Late`]. One that does not return from its `poll` cannot be dropped; it is named all
+/// the same, and nobody waits for it any longer.
+///
+/// A panic is caught, and named in the [report](crate::Report::failures), also one from before the wind-down: the exit code
+/// is then not 0. To keep one to itself a task can catch it inside.
+///
+/// ```
+/// # use std::pin::pin;
+/// # use std::task::{Context, Poll, Waker};
+/// use winddown::{Lost, Reason, Shutdown};
+///
+/// let shutdown = Shutdown::builder().build()?;
+/// let upload = shutdown.work().label("upload of 17").track(async { 17 }).expect("running");
+/// // executor.spawn(upload)
+/// # assert_eq!(pin!(upload).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(17)));
+/// # Ok::<(), winddown::BuildError>(())
+/// ```
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Tracked<F> {
+    // Dropped in this order: the pass is given back when nothing of the work is left.
+    future: Option<Pin<Box<F>>>,
+    late: Cancelled,
+    label: Cow<'static, str>,
+    location: &'static Location<'static>,
+    inner: Arc<Inner>,
+    pass: Option<Labelled<OwnedPass>>,
+}
+
+/// Why a task has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lost {
+    /// Its time was over, and it was dropped.
+    Late,
+    /// It panicked, with this message.
+    Panicked(String),
+    /// Its executor dropped it.
+    Dropped,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late => f.write_str("the task's time was over"),
+            Self::Panicked(message) => write!(f, "the task panicked: {message}"),
+            Self::Dropped => f.write_str("the task was dropped by its executor"),
+        }
+    }
+}
+
+impl Error for Lost {}
+
+impl<F> Tracked<F> {
+    #[track_caller]
+    pub(crate) fn new(
+        shutdown: &Shutdown,
+        class: Priority,
+        label: Cow<'static, str>,
+        pass: Labelled<OwnedPass>,
+        future: F,
+    ) -> Self {
+        let late = match class {
+            Priority::Low => Milestone::Done,
+            other => other.told_at(),
+        };
+        Self {
+            future: Some(Box::pin(future)),
+            late: shutdown.token_at(late).cancelled(),
+            label,
+            location: Location::caller(),
+            inner: shutdown.inner().clone(),
+            pass: Some(pass),
+        }
+    }
+
+    /// Drops the future, and then gives the pass back.
+    fn end<T>(&mut self, result: Result<T, Lost>) -> Poll<Result<T, Lost>> {
+        let future = self.future.take();
+        let dropped = hook::caught(|| drop(future)).map_err(|Panicked(message)| Lost::Panicked(message));
+        let result = dropped.and(result);
+        if let Err(Lost::Panicked(message)) = &result {
+            let what = format!("{:?} from {}: {message}", self.label, self.location);
+            self.inner.panics.lock().extend([what]);
+        }
+        self.pass = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<F: Future> Future for Tracked<F> {
+    type Output = Result<F::Output, Lost>;
+
+    /// # Panics
+    ///
+    /// When it was ready already.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let future = this.future.as_mut().expect("polled after it was ready");
+        match hook::caught(|| future.as_mut().poll(context)) {
+            Ok(Poll::Ready(output)) => this.end(Ok(output)),
+            Ok(Poll::Pending) if Pin::new(&mut this.late).poll(context).is_ready() => this.end(Err(Lost::Late)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(Panicked(message)) => this.end(Err(Lost::Panicked(message))),
+        }
+    }
+}
+
+impl<F> fmt::Debug for Tracked<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracked").field("label", &self.label).field("from", &self.location).finish_non_exhaustive()
+    }
+}
