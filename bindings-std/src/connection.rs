@@ -305,7 +305,7 @@ impl<S: Stream> fmt::Debug for Upgraded<'_, S> {
 }
 
 #[cfg(unix)]
-impl<S: Stream + AsFd> AsFd for Connection<S> {
+impl<S: Stream> AsFd for Connection<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.line.stream.as_fd()
     }

@@ -47,6 +47,9 @@ pub trait Listener: private::Sealed + AsFd + Send + 'static {
 }
 
 mod private {
+    #[cfg(unix)]
+    pub trait Sealed: std::os::fd::AsFd {}
+    #[cfg(not(unix))]
     pub trait Sealed {}
     #[cfg(unix)]
     impl<T: std::os::fd::AsFd> Sealed for T {}

@@ -1,0 +1,77 @@
+//! Graceful shutdown for smol: [`winddown`]'s, with futures where that has blocking calls, and the same names.
+//!
+//! smol ends with the future that `block_on` was given: tasks that are under way then are forgotten, and nobody waits for
+//! them. Here they are admitted work: told to stop, waited for, named and dropped when they are late.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use winddown_smol::{Budget, Exit, Shutdown, Stage};
+//!
+//! fn main() -> Result<Exit, Box<dyn std::error::Error>> {
+//!     smol::block_on(async {
+//!         let shutdown = Shutdown::builder()
+//!             .budget(Budget::kubernetes(Duration::from_secs(30), Duration::ZERO))
+//!             .signals() // SIGTERM and SIGINT
+//!             .stage(Stage::new("database").hook(async { println!("closing the pool") }))
+//!             .build()?;
+//!         let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+//!         let _ = tasks.label("ticker").spawn_with(|token| async move {
+//!             while token.run_until(smol::Timer::after(Duration::from_secs(60))).await.is_some() {
+//!                 // once a minute, and not at all once asked to stop
+//!             }
+//!         })?;
+//!         Ok(shutdown.run().await) // waits for the signal, winds down, is the exit code
+//!     })
+//! }
+//! ```
+//!
+//! # Where it runs
+//!
+//! On whatever polls its futures: `smol::block_on`, an `Executor` with many threads, a `LocalExecutor`. It brings no executor,
+//! and no thread but `winddown`'s driver, which drives whatever the executors do. (Wakers that the driver has to wake get a
+//! thread of their own for that moment, since one may not return.)
+//!
+//! One that blocks the thread of an executor blocks that executor, and with one thread there is nobody left to await
+//! [`Shutdown::run`] on it. The wind-down is over in time all the same: whoever is late is named, and the [`Exit`] is there
+//! for [`threads().run()`](winddown::Shutdown::run) on another thread; or the [watchdog](winddown::Builder::watchdog)
+//! ends the process.
+//!
+//! # The parts
+//!
+//! - [`Shutdown`], [`Stage`]: hooks that are futures, and [`Shutdown::run`] to await.
+//! - [`Token::cancelled`], [`Token::run_until`], [`Token::child`]: being told.
+//! - [`Tasks`]: being waited for.
+//! - `Incoming`, `Connection` (on Unix): accepting without resetting anyone; connections that are told, lingered for and cut.
+//! - [`Until`]: readers, writers and streams that end.
+//! - `http`, with the feature of that name: servers with hyper 1.
+//!
+//! Everything else is `winddown`'s, and works in tasks as it does on threads.
+
+#[cfg(unix)]
+mod connection;
+#[cfg(all(unix, feature = "http"))]
+pub mod http;
+#[cfg(unix)]
+mod incoming;
+mod shutdown;
+mod stage;
+mod task;
+mod until;
+
+#[cfg(unix)]
+pub use connection::Connection;
+#[cfg(unix)]
+pub use incoming::Incoming;
+pub use shutdown::Shutdown;
+pub use stage::Stage;
+pub use task::{Spawned, Task, Tasks};
+pub use until::Until;
+
+pub use winddown::{
+    Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv, HookError,
+    HookResult, Kicker, Lost, Milestone, Notice, Observer, Outcome, OwnedBusy, OwnedPass, Pass, Phase, Priority,
+    Reason, Refused, Report, Token, Tracked, testing,
+};
+
+/// Sets up a [`Shutdown`]: the very builder of [`winddown`].
+pub type Builder = winddown::Builder<Shutdown>;

@@ -1,0 +1,135 @@
+//! Tasks that the wind-down waits for. Not here: how they end (`winddown::Tracked`), and where they run.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_channel::oneshot;
+use winddown::{Child, Lost, Priority, Refused, Token};
+
+use crate::Shutdown;
+
+/// What an executor gets to spawn.
+pub type Spawned = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Spawns tasks that are admitted work. From [`Shutdown::tasks`].
+///
+/// Each holds a pass and has a name: the drain waits for it, the report names it should it be late, and at the deadline of its
+/// class it is dropped. A panic is caught and reported. [`winddown::Tracked`] has the details; it is also what to spawn
+/// on an executor for futures that are not [`Send`].
+///
+/// ```
+/// use winddown_smol::{Reason, Shutdown};
+///
+/// smol::block_on(async {
+///     let shutdown = Shutdown::builder().build()?;
+///     let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+///     let answer = tasks.label("question").spawn(async { 42 }).expect("running");
+///     shutdown.trigger(Reason::Requested);
+///     assert_eq!(answer.await, Ok(42));
+///     let exit = shutdown.run().await;
+///     assert_eq!(exit.code(), 0);
+///     Ok::<_, winddown_smol::BuildError>(())
+/// })?;
+/// # Ok::<_, winddown_smol::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Tasks {
+    shutdown: Shutdown,
+    spawn: Arc<dyn Fn(Spawned) + Send + Sync>,
+    label: Cow<'static, str>,
+    class: Priority,
+}
+
+impl Tasks {
+    pub(crate) fn new(shutdown: Shutdown, spawn: impl Fn(Spawned) + Send + Sync + 'static) -> Self {
+        Self { shutdown, spawn: Arc::new(spawn), label: "task".into(), class: Priority::default() }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Spawns what is no admitted work.
+    #[cfg(feature = "http")]
+    pub(crate) fn spawn_untracked(&self, task: impl Future<Output = ()> + Send + 'static) {
+        (self.spawn)(Box::pin(task));
+    }
+
+    /// The same for tasks of this name; "task" unless set.
+    #[must_use]
+    pub fn label(&self, label: impl Into<Cow<'static, str>>) -> Self {
+        Self { label: label.into(), ..self.clone() }
+    }
+
+    /// The same for tasks of this class: how long the drain waits for them. Critical unless set.
+    #[must_use]
+    pub fn priority(&self, class: Priority) -> Self {
+        Self { class, ..self.clone() }
+    }
+
+    /// Spawns a future.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`] when the program refuses work; the future is dropped.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Result<Task<F::Output>, Refused>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.spawn_with(|_| future)
+    }
+
+    /// As [`spawn`](Self::spawn), for one that can be asked to stop: by the program's being asked to, and by
+    /// [`Task::stop`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_with<F>(&self, task: impl FnOnce(Token) -> F) -> Result<Task<F::Output>, Refused>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let stop = self.shutdown.token().child();
+        let future = task(stop.token());
+        let tracked = self.shutdown.work().priority(self.class).label(self.label.clone()).track(future)?;
+        let (sender, result) = oneshot::channel();
+        // Nobody may want to know.
+        (self.spawn)(Box::pin(async { drop(sender.send(tracked.await)) }));
+        Ok(Task { result, stop })
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("label", &self.label).field("class", &self.class).finish_non_exhaustive()
+    }
+}
+
+/// A spawned task: a future of its result. Dropped, the task goes on.
+#[derive(Debug)]
+#[must_use = "await it, or `drop` it to let it go on alone"]
+pub struct Task<T> {
+    result: oneshot::Receiver<Result<T, Lost>>,
+    stop: Child,
+}
+
+impl<T> Task<T> {
+    /// Asks it to stop: its token tells. What it does then is its own affair.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.result).poll(context).map(|result| result.unwrap_or(Err(Lost::Dropped)))
+    }
+}

@@ -1,0 +1,85 @@
+//! Readers, writers and streams that end when it is time to stop.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_lite::{AsyncRead, AsyncWrite, Stream};
+use winddown::{Cancelled, Token};
+
+/// A reader, writer or stream that ends when a token tells: the reader with the end of the file, the stream with [`None`], the
+/// writer with [`io::ErrorKind::ConnectionAborted`]. Whoever is pending in it is woken.
+///
+/// What the writer has taken before can still be flushed, and it can be closed.
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, StreamExt, stream};
+/// use winddown_smol::{Reason, Shutdown, Until};
+///
+/// let shutdown = Shutdown::builder().build()?;
+/// let mut numbers = Until::new(&shutdown.token(), stream::repeat(7));
+/// smol::block_on(async {
+///     assert_eq!(numbers.next().await, Some(7));
+///     shutdown.trigger(Reason::Requested);
+///     assert_eq!(numbers.next().await, None);
+/// });
+/// # Ok::<(), winddown_smol::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct Until<T> {
+    inner: T,
+    cancelled: Cancelled,
+}
+
+impl<T> Until<T> {
+    /// Ends it when this token tells.
+    pub fn new(token: &Token, inner: T) -> Self {
+        Self { inner, cancelled: token.cancelled() }
+    }
+
+    /// What it was made of, which has not ended.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    fn has_ended(&mut self, context: &mut Context<'_>) -> bool {
+        Pin::new(&mut self.cancelled).poll(context).is_ready()
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Until<R> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.has_ended(context) {
+            return Poll::Ready(Ok(0));
+        }
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Until<W> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.has_ended(context) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the program winds down")));
+        }
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_close(context)
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Until<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if self.has_ended(context) {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.inner).poll_next(context)
+    }
+}
