@@ -6,15 +6,17 @@ use std::ops::Deref;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use winddown_core::{Milestone, Priority, Refused};
 
 use crate::connections::{Late, LatePass, Open};
+use crate::hook;
 use crate::inner::Inner;
 use crate::kicker::Kicker;
 use crate::socket::Stream;
-use crate::sync::{Arc, AtomicU32, Ordering, thread};
+use crate::sync::{Arc, AtomicU32, Mutex, Ordering, thread};
 use crate::{OwnedPass, Pass, Shutdown};
 
 /// A line's state counts its guards; none is idle.
@@ -74,9 +76,18 @@ struct Line<S> {
     stream: S,
     inner: Arc<Inner>,
     state: AtomicU32,
+    /// Who ends it when it is idle and the linger is over.
+    ends: Mutex<Ends>,
     since: Duration,
     location: &'static Location<'static>,
     thread: thread::Thread,
+}
+
+enum Ends {
+    /// Who finds it idle, by shutting it down for reading.
+    Anybody,
+    /// Its owner, who has this woken.
+    Owner(Option<Waker>),
 }
 
 impl<S: Stream> Connection<S> {
@@ -90,7 +101,8 @@ impl<S: Stream> Connection<S> {
         let inner = shutdown.inner();
         let state = AtomicU32::new(IDLE);
         let since = inner.trigger.clock.now();
-        let line = Line { stream, inner: inner.clone(), state, since, location, thread: thread::current() };
+        let ends = Mutex::new(Ends::Anybody);
+        let line = Line { stream, inner: inner.clone(), state, ends, since, location, thread: thread::current() };
         let line = Arc::new(line);
         let open: Arc<dyn Open> = line.clone();
         let id = inner.connections.add(&open);
@@ -160,6 +172,17 @@ impl<S: Stream> Connection<S> {
         Ok(Upgraded { _kicker: kicker, _busy: busy })
     }
 
+    /// Ready when the linger is over: when idle, it is now to be ended by its owner, who is woken for that. From the first
+    /// poll on the wind-down leaves that to the owner, and does not shut the stream down for reading. So an owner that looks
+    /// for what has come already, before it ends the connection, cuts no request that has begun.
+    pub fn poll_lingered(&self, context: &mut Context<'_>) -> Poll<()> {
+        let waker = context.waker().clone();
+        let replaced = std::mem::replace(&mut *self.line.ends.lock(), Ends::Owner(Some(waker)));
+        drop(replaced);
+        // After that, with `Connections::end_idle`: either that finds the waker, or this the linger over.
+        if self.line.inner.connections.has_lingered() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// The usual pass, or that of who comes late.
     fn admit<P>(&self, enter: impl FnOnce() -> Result<P, Refused>) -> Result<Admitted<P>, Refused> {
         let inner = &self.line.inner;
@@ -182,15 +205,23 @@ impl<S: Stream> Line<S> {
     /// To be called when it has become idle. `SeqCst` with `Connections::end_idle`: either that finds it idle, or this
     /// finds the linger over.
     fn end_if_over(&self) {
-        if self.inner.connections.has_lingered() {
-            let _ = self.stream.half_close(Half::Read);
-        }
+        let owner = if self.inner.connections.has_lingered() { self.end() } else { None };
+        // Who panics is no reason for whoever was busy to.
+        let _ = owner.map(|waker| hook::caught(|| waker.wake()));
     }
 }
 
 impl<S: Stream> Open for Line<S> {
     fn is_idle(&self) -> bool {
         self.guards() == 0
+    }
+
+    fn end(&self) -> Option<Waker> {
+        if let Ends::Owner(waker) = &mut *self.ends.lock() {
+            return waker.take();
+        }
+        self.close(Half::Read);
+        None
     }
 
     fn close(&self, half: Half) {

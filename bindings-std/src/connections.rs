@@ -36,6 +36,8 @@ struct Table {
 /// A connection to the register, whatever its stream.
 pub(crate) trait Open: Send + Sync {
     fn is_idle(&self) -> bool;
+    /// Ends it for being idle: shut down for reading, or by its owner, who is to be woken.
+    fn end(&self) -> Option<Waker>;
     fn close(&self, half: Half);
     fn late(&self, id: u64, now: Duration) -> Late;
 }
@@ -102,14 +104,10 @@ impl Connections {
         self.lingered.load(Ordering::SeqCst)
     }
 
-    /// The linger is over. `SeqCst` with `Connection::idle`.
-    pub(crate) fn end_idle(&self) {
+    /// The linger is over. `SeqCst` with `Line::end_if_over`. Those who end theirs themselves.
+    pub(crate) fn end_idle(&self) -> Vec<Waker> {
         self.lingered.store(true, Ordering::SeqCst);
-        for line in self.shares() {
-            if line.is_idle() {
-                line.close(Half::Read);
-            }
-        }
+        self.shares().iter().filter(|line| line.is_idle()).filter_map(|line| line.end()).collect()
     }
 
     /// Cuts all that are left, and whoever comes from now on, and says who was at work.

@@ -99,7 +99,7 @@ impl<'a> Drive<'a> {
             match self.sequence.poll(self.now, observed) {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
                 Step::Reach(milestone) => self.reach(milestone),
-                Step::EndIdle => inner.connections.end_idle(),
+                Step::EndIdle => inner.wake_apart(inner.waiters.owe(inner.connections.end_idle())),
                 Step::Start { stage, deadline } => self.start(stage, deadline),
                 Step::Abandon { stage, started } => self.abandon(stage, started),
                 Step::Finish(outcome) => break outcome,

@@ -250,7 +250,7 @@ pub(crate) fn thread_name(part: &str) -> String {
     format!("wd:{}", part.replace('\0', ""))
 }
 
-fn message(payload: Box<dyn Any + Send>) -> String {
+pub(crate) fn message(payload: Box<dyn Any + Send>) -> String {
     let text = match payload.downcast::<&str>() {
         Ok(text) => return (*text).to_owned(),
         Err(payload) => payload.downcast::<String>(),

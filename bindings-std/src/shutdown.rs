@@ -1,5 +1,6 @@
 //! The handle that people clone. Not here: what is behind it (`inner`).
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -7,7 +8,7 @@ use winddown_core::{Forced, InFlight, Milestone, Phase, Priority, Reason, Refuse
 
 use crate::drive;
 use crate::hand_over::Runner;
-use crate::hook::Hook;
+use crate::hook::{Hook, message};
 use crate::inner::{Inner, Owner};
 use crate::kicker::Kicker;
 use crate::pass::Work;
@@ -189,6 +190,12 @@ impl Shutdown {
         let forced = self.inner.trigger.lifecycle.force(Forced::Call);
         self.inner.trigger.driver.notify();
         forced
+    }
+
+    /// Has the report name a panic that was caught in a task, as those of [tracked](crate::LabelledWork::track) ones are.
+    pub fn note_panic(&self, task: &str, panic: Box<dyn Any + Send>) {
+        let what = format!("{task:?}: {}", message(panic));
+        self.inner.panics.lock().extend([what]);
     }
 
     /// Gives a stage one more hook, for what was set up after [`build`](Builder::build). Hooks of one stage run side by

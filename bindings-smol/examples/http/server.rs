@@ -1,0 +1,73 @@
+//! The program that serves: what is set up, and the stages that take it down again.
+
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use smol::stream::StreamExt;
+use smol::{Async, Executor};
+use socket2::{Domain, Socket, Type};
+use winddown_smol::{Exit, Incoming, Notice, Shutdown, Stage, http};
+
+use crate::args::{Args, Part};
+use crate::log::Log;
+use crate::routes::{self, App};
+use crate::store::Store;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
+    if let Some(Part::LingeringClose | Part::Passes) = args.without {
+        return Err("here only the SYN filter and the linger can be taken out".into());
+    }
+    let listener = listen(args.listen.parse()?)?;
+    let address = listener.get_ref().local_addr()?;
+    let log = Arc::new(Log::open(&args.log)?);
+    let store = Arc::new(Store::open(&args.database)?);
+
+    // Last in, first out: workers, database, logs. What blocks does so on threads for that.
+    let (logs, database, workers) = (log.clone(), store.clone(), store.clone());
+    let shutdown = Shutdown::builder()
+        .budget(args.budget()?)
+        .signals()
+        .observer(|notice: &Notice| println!("{notice}"))
+        .stage(Stage::new("logs").blocking(move || logs.close()))
+        .stage(Stage::new("database").blocking(move || database.close()))
+        .stage(Stage::new("workers").blocking(move || workers.stop_writing()))
+        .build()?;
+
+    let executor = Arc::new(Executor::new());
+    for _ in 0..thread::available_parallelism().map_or(2, NonZero::get) {
+        let executor = executor.clone();
+        thread::spawn(move || smol::block_on(executor.run(smol::future::pending::<()>())));
+    }
+    let spawning = executor.clone();
+    let tasks = shutdown.tasks(move |task| spawning.spawn(task).detach());
+
+    let filter = args.without != Some(Part::SynFilter);
+    let incoming = Incoming::configured(listener, &shutdown, |own| if filter { own } else { own.shared() })?;
+    // Without it an answer may wait for an acknowledgement.
+    let incoming = incoming.inspect(|connection| drop(connection.as_ref().map(|own| own.stream().set_nodelay(true))));
+    let app = Arc::new(App { store, log, shutdown: shutdown.clone() });
+    let service = service_fn(move |request| routes::answer(app.clone(), request));
+    executor.spawn(http::serve(incoming, http1::Builder::new(), service, tasks)).detach();
+    println!("listening on {address}, as process {}", std::process::id());
+
+    let exit = smol::block_on(shutdown.run());
+    println!("\n{}", exit.report);
+    Ok(exit)
+}
+
+/// As `bind`, with a longer queue.
+fn listen(address: SocketAddr) -> Result<Async<TcpListener>, Box<dyn Error>> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(Async::new(socket.into())?)
+}

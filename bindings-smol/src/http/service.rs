@@ -1,0 +1,117 @@
+//! Around a service: each request is admitted, and its answer counted to its end. Not here: what that does to the connection
+//! (`flight`).
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{self, Body, Frame, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::service::Service;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use pin_project_lite::pin_project;
+use winddown::{Stream, Token};
+
+use super::flight::{Begun, Flight};
+
+/// Any error.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A service whose requests are admitted work.
+pub(super) struct Admitted<S, T: Stream> {
+    service: S,
+    flight: Arc<Flight<T>>,
+    refusing: Token,
+}
+
+impl<S, T: Stream> Admitted<S, T> {
+    pub(super) fn new(service: S, flight: Arc<Flight<T>>, refusing: Token) -> Self {
+        Self { service, flight, refusing }
+    }
+}
+
+impl<S, T, B> Service<Request<body::Incoming>> for Admitted<S, T>
+where
+    S: Service<Request<body::Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    T: Stream,
+    B: Body,
+{
+    type Response = Response<Answer<B>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn call(&self, mut request: Request<body::Incoming>) -> Self::Future {
+        let many = request.version() >= Version::HTTP_2;
+        let connects = request.method() == Method::CONNECT;
+        let flight = self.flight.clone();
+        let Ok(begun) = flight.begin(many) else {
+            return Box::pin(async move { Ok(too_late(many)) });
+        };
+        request.extensions_mut().insert(self.refusing.clone());
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            let upgrades =
+                answer.status() == StatusCode::SWITCHING_PROTOCOLS || connects && answer.status().is_success();
+            if upgrades && !many {
+                flight.upgrade();
+            } else if !many && flight.connection().is_closing() {
+                flight.set_last();
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer.map(|body| Answer { body: Some(body), begun: Some(begun) }))
+        })
+    }
+}
+
+/// The drain is over: no answer could be finished.
+fn too_late<B>(many: bool) -> Response<Answer<B>> {
+    let mut answer = Response::new(Answer { body: None, begun: None });
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    if !many {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+pin_project! {
+    /// The body of an answer, which is under way until it is dropped.
+    pub struct Answer<B> {
+        // `None`: nothing.
+        #[pin]
+        body: Option<B>,
+        begun: Option<Begun>,
+    }
+}
+
+impl<B: Body> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B> fmt::Debug for Answer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("under_way", &self.begun.is_some()).finish_non_exhaustive()
+    }
+}
