@@ -70,7 +70,7 @@ pub use until::Until;
 pub use winddown::{
     Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv, HookError,
     HookResult, Kicker, Lost, Milestone, Notice, Observer, Outcome, OwnedBusy, OwnedPass, Pass, Phase, Priority,
-    Reason, Refused, Report, Token, Tracked, testing,
+    Reason, Refused, Report, Stream, Token, Tracked, testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].
