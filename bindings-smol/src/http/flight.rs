@@ -82,11 +82,11 @@ impl<S: Stream> Flight<S> {
         }
     }
 
-    /// Whether it waits for a request, and there will be none.
+    /// Whether it waits for a request, with nothing left to write, and there will be none.
     fn is_over(&self, context: &mut Context<'_>) -> bool {
         let lingered = self.connection.poll_lingered(context).is_ready();
         let state = self.state.lock();
-        lingered && state.open == 0 && !state.upgraded
+        lingered && state.busy.is_none()
     }
 }
 
