@@ -117,7 +117,7 @@ where
     let served = protocol.serve(flight.io(), admitted, refusing.cancelled());
     // One that is cut has heard it from its socket. This is for who does not listen to that.
     let ended = shutdown.token_at(Milestone::LastCall).run_until(served).await;
-    if ended.is_some() && !flight.is_upgraded() {
+    if ended.is_some() && flight.wants_lingering() {
         // What is wrong here is of no interest any more.
         let _ = flight.connection().lingering_close(LINGERING).await;
     }

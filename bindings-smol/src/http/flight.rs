@@ -29,11 +29,16 @@ struct State<S: Stream> {
     /// Several requests at a time: hyper may have what it cannot send yet.
     many: bool,
     upgraded: bool,
+    /// Nothing came any more.
+    over: bool,
 }
 
 impl<S: Stream> Flight<S> {
     pub(super) fn new(connection: Connection<S>) -> Self {
-        Self { connection, state: Mutex::new(State { open: 0, busy: None, last: false, many: false, upgraded: false }) }
+        Self {
+            connection,
+            state: Mutex::new(State { open: 0, busy: None, last: false, many: false, upgraded: false, over: false }),
+        }
     }
 
     pub(super) fn connection(&self) -> &Connection<S> {
@@ -44,8 +49,10 @@ impl<S: Stream> Flight<S> {
         FuturesIo::new(Io(self.clone()))
     }
 
-    pub(super) fn is_upgraded(&self) -> bool {
-        self.state.lock().upgraded
+    /// Whether the client may still send what would destroy the last answer on its way (A6).
+    pub(super) fn wants_lingering(&self) -> bool {
+        let state = self.state.lock();
+        !state.upgraded && !state.over
     }
 
     /// A request has come, on a connection that has one at a time or many.
@@ -85,8 +92,9 @@ impl<S: Stream> Flight<S> {
     /// Whether it waits for a request, with nothing left to write, and there will be none.
     fn is_over(&self, context: &mut Context<'_>) -> bool {
         let lingered = self.connection.poll_lingered(context).is_ready();
-        let state = self.state.lock();
-        lingered && state.busy.is_none()
+        let mut state = self.state.lock();
+        state.over |= lingered && state.busy.is_none();
+        state.over
     }
 }
 

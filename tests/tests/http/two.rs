@@ -26,6 +26,7 @@ fn a_goaway_is_said_twice_and_what_is_under_way_is_finished() {
         assert!(answer.iter().any(|frame| frame.kind == HEADERS && frame.stream == 1), "{answer:?}");
         let last = answer.iter().rfind(|frame| frame.kind == DATA).unwrap();
         assert!(last.flags & END_STREAM != 0 || answer.iter().any(|frame| frame.kind == DATA && frame.body == b"/"));
+        drop(client);
         assert_clean(&server.shutdown.threads().run().report);
     });
 }
@@ -52,6 +53,7 @@ fn a_request_that_crosses_the_goaway_is_answered() {
             let whole = |frame: &&Frame| frame.stream == stream && frame.kind == DATA && frame.body == b"/";
             assert!(answers.iter().find(whole).is_some(), "{stream} of {answers:?}");
         }
+        drop(client);
         assert_clean(&server.shutdown.threads().run().report);
     });
 }
@@ -69,6 +71,7 @@ fn an_idle_connection_ends_by_itself() {
         let goaways: Vec<_> = std::iter::from_fn(|| client.next()).map(|frame| frame.kind).collect();
         assert_eq!(goaways, [GOAWAY; 2]);
         // The clock has not moved: nobody waited for the linger.
+        drop(client);
         assert_clean(&server.shutdown.threads().run().report);
     });
 }
