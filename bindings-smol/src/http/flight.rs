@@ -24,21 +24,27 @@ struct State<S: Stream> {
     /// Requests whose answers are not at their end.
     open: usize,
     busy: Option<OwnedBusy<S>>,
-    /// An answer has said that it is the last: busy to the very end.
-    last: bool,
     /// Several requests at a time: hyper may have what it cannot send yet.
     many: bool,
-    upgraded: bool,
-    /// Nothing came any more.
-    over: bool,
+    end: End,
+}
+
+/// How far its end has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// There is none in sight.
+    Open,
+    /// An answer has said that it is the last: busy to the very end.
+    Last,
+    /// It speaks something else: busy as long as that has the I/O.
+    Upgraded,
+    /// Nothing has come, and nothing will.
+    Idle,
 }
 
 impl<S: Stream> Flight<S> {
     pub(super) fn new(connection: Connection<S>) -> Self {
-        Self {
-            connection,
-            state: Mutex::new(State { open: 0, busy: None, last: false, many: false, upgraded: false, over: false }),
-        }
+        Self { connection, state: Mutex::new(State { open: 0, busy: None, many: false, end: End::Open }) }
     }
 
     pub(super) fn connection(&self) -> &Connection<S> {
@@ -51,8 +57,7 @@ impl<S: Stream> Flight<S> {
 
     /// Whether the client may still send what would destroy the last answer on its way (A6).
     pub(super) fn wants_lingering(&self) -> bool {
-        let state = self.state.lock();
-        !state.upgraded && !state.over
+        matches!(self.state.lock().end, End::Open | End::Last)
     }
 
     /// A request has come, on a connection that has one at a time or many.
@@ -68,20 +73,20 @@ impl<S: Stream> Flight<S> {
 
     /// The answer under way says that it is the last.
     pub(super) fn set_last(&self) {
-        self.state.lock().last = true;
+        self.state.lock().end = End::Last;
     }
 
     /// From now on it speaks something else.
     pub(super) fn upgrade(&self) {
         let mut state = self.state.lock();
-        state.upgraded = true;
+        state.end = End::Upgraded;
         state.busy = state.busy.take().map(OwnedBusy::upgraded);
     }
 
     /// Everything that was written so far is the kernel's.
     fn flushed(&self) {
         let mut state = self.state.lock();
-        let to_the_end = state.last || state.upgraded || state.many && self.connection.is_closing();
+        let to_the_end = state.end != End::Open || state.many && self.connection.is_closing();
         if state.open == 0 && !to_the_end {
             let idle = state.busy.take();
             drop(state);
@@ -93,8 +98,10 @@ impl<S: Stream> Flight<S> {
     fn is_over(&self, context: &mut Context<'_>) -> bool {
         let lingered = self.connection.poll_lingered(context).is_ready();
         let mut state = self.state.lock();
-        state.over |= lingered && state.busy.is_none();
-        state.over
+        if lingered && state.busy.is_none() {
+            state.end = End::Idle;
+        }
+        state.end == End::Idle
     }
 }
 

@@ -23,6 +23,7 @@ mod register;
 mod relay;
 mod rounds;
 mod striped;
+mod tasks;
 mod threads;
 mod waiters;
 mod waits;
@@ -38,12 +39,13 @@ use rounds::{Effort, Table};
 type Measure = fn(Effort) -> Table;
 
 /// The tables by their names; `memory` and `ratios` are two more, of another kind.
-const TABLES: [(&str, Measure); 8] = [
+const TABLES: [(&str, Measure); 9] = [
     ("enter", enter::measure),
     ("many", enter::measure_many),
     ("check", check::measure),
     ("register", register::measure),
     ("wakers", wakers::measure),
+    ("tasks", tasks::measure),
     ("blocked", blocked::measure),
     ("last_pass", last_pass::measure),
     ("close", close::measure),

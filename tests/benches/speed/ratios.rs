@@ -6,7 +6,8 @@ use winddown_core::Gate;
 use crate::doors::Door;
 use crate::memory::{Memory, Tables};
 use crate::rounds::{Table, number};
-use crate::{blocked, check, enter, last_pass, wakers};
+use crate::waits::{Event, LockedVec, Ours};
+use crate::{blocked, check, enter, last_pass, register, tasks, wakers};
 
 /// All that was measured; what was not asked for is not there.
 #[derive(Default)]
@@ -30,8 +31,10 @@ enum Limit {
 }
 
 pub(crate) fn print(measured: &Measured) {
-    let demands: Vec<_> =
-        [enter, check, wakers, blocked, last_pass, memory].into_iter().flat_map(|of| of(measured)).collect();
+    let demands: Vec<_> = [enter, check, register, wakers, tasks, blocked, last_pass, memory]
+        .into_iter()
+        .flat_map(|of| of(measured))
+        .collect();
     if demands.is_empty() {
         return;
     }
@@ -82,6 +85,21 @@ fn check(measured: &Measured) -> Vec<Demand> {
         ]
     });
     demands.flatten().collect()
+}
+
+fn register(measured: &Measured) -> Vec<Demand> {
+    let Some(table) = measured.table(register::TITLE) else { return Vec::new() };
+    let again = table.median(<Ours as Event>::NAME, register::AGAIN);
+    at_most("another poll of a task that waits", 5.0, " ns", again).into_iter().collect()
+}
+
+fn tasks(measured: &Measured) -> Vec<Demand> {
+    let Some(table) = measured.table(tasks::TITLE) else { return Vec::new() };
+    let of = |name| table.median(name, tasks::TEN_THOUSAND);
+    let ratio = ratio(of(<Ours as Event>::NAME), of(<LockedVec as Event>::NAME));
+    at_most("trigger to 10,000 tasks that have run: next to the executor itself", 1.2, " times", ratio)
+        .into_iter()
+        .collect()
 }
 
 fn wakers(measured: &Measured) -> Vec<Demand> {

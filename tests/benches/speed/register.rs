@@ -11,6 +11,7 @@ pub(crate) const TITLE: &str = "A task waits for the trigger, ns for each";
 
 /// How many there are at a time.
 const MANY: usize = 1_000;
+pub(crate) const AGAIN: usize = 1;
 
 pub(crate) fn measure(effort: Effort) -> Table {
     let mut all = Contenders(Vec::new());

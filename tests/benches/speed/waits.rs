@@ -1,7 +1,6 @@
 //! Things that tasks wait for: ours, and the plainest one there can be.
 
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -9,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use winddown::{Cancelled, Reason, Shutdown, Token};
 
 /// Something that happens once, and that any number of tasks wait for.
-pub(crate) trait Event: Sized + Send + 'static {
+pub(crate) trait Event: Sized + Send + Sync + 'static {
     const NAME: &'static str;
-    type Wait<'a>: Future;
+    type Wait<'a>: Future + Send;
 
     fn new() -> Self;
     fn wait(&self) -> Self::Wait<'_>;
@@ -54,18 +53,20 @@ impl Event for Ours {
 }
 
 /// One vector of wakers behind a lock, which nobody leaves before it has happened.
-#[derive(Default)]
-pub(crate) struct LockedVec(Mutex<Vec<Waker>>);
+pub(crate) struct LockedVec(Wakers);
+
+/// `None`: it has happened.
+type Wakers = Mutex<Option<Vec<Waker>>>;
 
 /// A waiter, with its place in the vector once it has one.
-pub(crate) struct InVec<'a>(&'a Mutex<Vec<Waker>>, Option<usize>);
+pub(crate) struct InVec<'a>(&'a Wakers, Option<usize>);
 
 impl Event for LockedVec {
     const NAME: &'static str = "*floor: one locked `Vec<Waker>`*";
     type Wait<'a> = InVec<'a>;
 
     fn new() -> Self {
-        Self::default()
+        Self(Mutex::new(Some(Vec::new())))
     }
 
     fn wait(&self) -> InVec<'_> {
@@ -73,24 +74,22 @@ impl Event for LockedVec {
     }
 
     fn trigger(&self) {
-        let wakers = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        wakers.into_iter().for_each(Waker::wake);
+        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }
 
-/// Never ready: nobody looks again after it has happened.
 impl Future for InVec<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(wakers) = &mut *wakers else { return Poll::Ready(()) };
         if let Some(place) = self.1 {
             wakers[place].clone_from(context.waker());
         } else {
             wakers.push(context.waker().clone());
-            let place = wakers.len() - 1;
-            drop(wakers);
-            self.1 = Some(place);
+            self.1 = Some(wakers.len() - 1);
         }
         Poll::Pending
     }
