@@ -53,10 +53,7 @@ mod unix {
         Ok(exit)
     }
 
-    async fn echo<S: Stream>(connection: Connection<S>, refusing: Token) -> io::Result<()>
-    where
-        for<'a> &'a S: io::Read + io::Write,
-    {
+    async fn echo<S: Stream>(connection: Connection<S>, refusing: Token) -> io::Result<()> {
         // Waited for from here on, told by the token, and cut at the drain's deadline.
         let Ok(busy) = connection.busy_owned() else { return Ok(()) };
         let _upgraded = busy.upgraded();

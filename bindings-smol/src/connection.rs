@@ -1,15 +1,15 @@
 //! A connection to read and write through. Not here: how it is wound down (`winddown::Connection`).
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::Shutdown as Half;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, FutureExt};
-use winddown::Stream;
+use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
+use winddown::{Lingering, Stream};
 
 use crate::Shutdown;
 
@@ -36,37 +36,23 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn of(connection: winddown::Connection<S>) -> io::Result<Self> {
         Ok(Self { line: Async::new(connection)? })
     }
-}
 
-impl<S: Stream> Connection<S>
-where
-    for<'a> &'a S: Read,
-{
     /// As [`winddown::lingering_close`]: to be called after the last answer, and to be dropped then.
     ///
     /// # Errors
     ///
-    /// What the system says; a peer that has gone already is none.
+    /// As for [`winddown::lingering_close`].
     pub async fn lingering_close(&self, at_most: Duration) -> io::Result<()> {
-        const MEBIBYTE: usize = 1 << 20;
-        let gone =
-            |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionReset);
+        let mut lingering = Lingering::begin(self.stream())?;
         let read = async {
-            self.stream().half_close(Half::Write)?;
-            let (mut buffer, mut total, mut own) = ([0; 8192], 0, self);
-            while total < MEBIBYTE {
-                match own.read(&mut buffer).await? {
-                    0 => break,
-                    read => total += read,
-                }
-            }
+            while !self.line.read_with(|own| lingering.read(own.stream())).await? {}
             Ok(())
         };
         let time = async {
             Timer::after(at_most).await;
             Ok(())
         };
-        read.or(time).await.or_else(|error| if gone(&error) { Ok(()) } else { Err(error) })
+        read.or(time).await
     }
 }
 
@@ -78,33 +64,15 @@ impl<S: Stream> Deref for Connection<S> {
     }
 }
 
-impl<S: Stream> AsyncRead for &Connection<S>
-where
-    for<'a> &'a S: Read,
-{
+impl<S: Stream> AsyncRead for &Connection<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
-            match self.stream().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.line.poll_readable(context))?,
-                result => return Poll::Ready(result),
-            }
-        }
+        Pin::new(&mut &self.line).poll_read(context, buffer)
     }
 }
 
-impl<S: Stream> AsyncWrite for &Connection<S>
-where
-    for<'a> &'a S: Write,
-{
+impl<S: Stream> AsyncWrite for &Connection<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            match self.stream().write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.line.poll_writable(context))?,
-                result => return Poll::Ready(result),
-            }
-        }
+        Pin::new(&mut &self.line).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -116,19 +84,13 @@ where
     }
 }
 
-impl<S: Stream> AsyncRead for Connection<S>
-where
-    for<'a> &'a S: Read,
-{
+impl<S: Stream> AsyncRead for Connection<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self).poll_read(context, buffer)
     }
 }
 
-impl<S: Stream> AsyncWrite for Connection<S>
-where
-    for<'a> &'a S: Write,
-{
+impl<S: Stream> AsyncWrite for Connection<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self).poll_write(context, bytes)
     }

@@ -48,7 +48,7 @@ mod flight;
 mod protocol;
 mod service;
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,6 @@ pub async fn serve<T, P, S, B>(
     tasks: Tasks,
 ) where
     T: Stream,
-    for<'a> &'a T: Read + Write,
     P: Protocol,
     S: Service<Request<body::Incoming>, Response = hyper::Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
@@ -104,7 +103,6 @@ pub async fn serve<T, P, S, B>(
 async fn serve_one<T, P, S, B>(connection: Connection<T>, protocol: P, service: S, shutdown: &Shutdown)
 where
     T: Stream,
-    for<'a> &'a T: Read + Write,
     P: Protocol,
     S: Service<Request<body::Incoming>, Response = hyper::Response<B>> + Send + Sync + 'static,
     S::Error: Into<BoxError>,

@@ -1,6 +1,7 @@
 //! An open connection: busy, idle or upgraded. Not here: accepting it (`listener`), and all of them together (`connections`).
 
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::net::Shutdown as Half;
 use std::ops::Deref;
 #[cfg(unix)]
@@ -339,5 +340,23 @@ impl<S: Stream> fmt::Debug for Upgraded<'_, S> {
 impl<S: Stream> AsFd for Connection<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.line.stream.as_fd()
+    }
+}
+
+/// Of the socket itself, whatever is around it.
+impl<S: Stream> Read for &Connection<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream().read_some(buffer)
+    }
+}
+
+/// As reading.
+impl<S: Stream> Write for &Connection<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream().write_some(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

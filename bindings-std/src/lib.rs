@@ -112,7 +112,7 @@ pub use report::{Counting, Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;
 #[cfg(unix)]
 pub use socket::Listener;
-pub use socket::{Stream, lingering_close};
+pub use socket::{Lingering, Stream, lingering_close};
 pub use stage::Stage;
 pub use token::{Cancelled, Child, Token};
 pub use track::{Lost, Tracked};

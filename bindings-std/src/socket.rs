@@ -1,6 +1,6 @@
 //! What listeners and streams have in common, TCP and Unix. Not here: when anything is accepted, told or cut.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::Shutdown as Half;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ pub trait Stream: private::Sealed + Send + Sync + 'static {
     fn peer(&self) -> String;
     #[doc(hidden)]
     fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    #[doc(hidden)]
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize>;
     #[doc(hidden)]
     fn limit_reads(&self, to: Duration) -> io::Result<()>;
 }
@@ -74,6 +76,10 @@ impl<T: AsFd + Send + Sync + 'static> Stream for T {
         (&*SockRef::from(self)).read(buffer)
     }
 
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&*SockRef::from(self)).write(bytes)
+    }
+
     fn limit_reads(&self, to: Duration) -> io::Result<()> {
         SockRef::from(self).set_read_timeout(Some(to))
     }
@@ -91,6 +97,10 @@ impl Stream for std::net::TcpStream {
 
     fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)
+    }
+
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
     }
 
     fn limit_reads(&self, to: Duration) -> io::Result<()> {
@@ -208,29 +218,66 @@ fn block(stream: &impl AsFd) {
 ///
 /// What the system says; a peer that has gone already is none.
 pub fn lingering_close<S: Stream>(stream: &S, at_most: Duration) -> io::Result<()> {
-    const MEBIBYTE: usize = 1 << 20;
-    let gone = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionReset);
-    match stream.half_close(Half::Write) {
-        Err(error) if gone(&error) => return Ok(()),
-        other => other?,
-    }
+    let mut lingering = Lingering::begin(stream)?;
     let until = Instant::now().checked_add(at_most);
-    let (mut buffer, mut total) = ([0; 8192], 0);
-    while total < MEBIBYTE {
+    loop {
         let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
         if left.is_zero() {
-            break;
+            return Ok(());
         }
         // The system counts in ticks of some milliseconds, and takes 0 for "no limit".
         stream.limit_reads(left.max(Duration::from_millis(1)))?;
-        match stream.read_some(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => total += read,
+        match lingering.read(stream) {
+            Ok(false) => {}
+            Ok(true) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
-            Err(error) if gone(&error) => break,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+}
+
+/// [`lingering_close`] step by step, for event loops: with a limit of time of their own.
+#[derive(Debug)]
+pub struct Lingering {
+    /// How much is read at most.
+    left: usize,
+}
+
+impl Lingering {
+    /// Says to the peer that nothing more comes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; a peer that has gone already is none.
+    pub fn begin<S: Stream>(stream: &S) -> io::Result<Self> {
+        const MEBIBYTE: usize = 1 << 20;
+        match stream.half_close(Half::Write) {
+            Err(error) if is_gone(&error) => Ok(Self { left: 0 }),
+            other => other.map(|()| Self { left: MEBIBYTE }),
+        }
+    }
+
+    /// Reads once. Whether it is time to drop the stream.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, [`WouldBlock`](io::ErrorKind::WouldBlock) for one; a peer that has gone is none.
+    pub fn read<S: Stream>(&mut self, stream: &S) -> io::Result<bool> {
+        if self.left == 0 {
+            return Ok(true);
+        }
+        match stream.read_some(&mut [0; 8192]) {
+            Err(error) if is_gone(&error) => Ok(true),
+            Err(error) => Err(error),
+            Ok(read) => {
+                self.left = self.left.saturating_sub(read);
+                Ok(read == 0)
+            }
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionReset)
 }

@@ -1,6 +1,6 @@
 //! What is under way on one connection, and when it counts as answered. Not here: requests and answers (`service`).
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -129,10 +129,7 @@ impl<S: Stream> Under for Flight<S> {
 /// The connection, as hyper has it, or whoever takes it over.
 pub(super) struct Io<S: Stream>(Arc<Flight<S>>);
 
-impl<S: Stream> AsyncRead for Io<S>
-where
-    for<'a> &'a S: Read,
-{
+impl<S: Stream> AsyncRead for Io<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut &self.0.connection).poll_read(context, buffer) {
             // Only where nothing has come: a request that has begun to is read.
@@ -142,10 +139,7 @@ where
     }
 }
 
-impl<S: Stream> AsyncWrite for Io<S>
-where
-    for<'a> &'a S: Write,
-{
+impl<S: Stream> AsyncWrite for Io<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &self.0.connection).poll_write(context, bytes)
     }
