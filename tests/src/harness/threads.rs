@@ -146,8 +146,8 @@ impl Harness for Threads {
         latch.open();
     }
 
-    fn hook(&mut self, stage: &'static str) -> Result<(), String> {
-        self.shutdown.hook(stage, || ()).map_err(|error| error.to_string())
+    fn hook(&mut self, stage: &'static str, fails: &'static str) -> Result<(), String> {
+        self.shutdown.hook(stage, move || Err(fails)).map_err(|error| error.to_string())
     }
 
     fn finish(&mut self) -> Summary {

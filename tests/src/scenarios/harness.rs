@@ -87,12 +87,12 @@ pub trait Harness: Sized + 'static {
     /// Lets the hooks of this stage return that [wait](super::Does::Waits).
     fn release(&mut self, stage: &'static str);
 
-    /// Gives a stage one more hook, which returns.
+    /// Gives a stage one more hook, which fails with these words.
     ///
     /// # Errors
     ///
     /// There is no such stage, or it is too late: in words.
-    fn hook(&mut self, stage: &'static str) -> Result<(), String>;
+    fn hook(&mut self, stage: &'static str, fails: &'static str) -> Result<(), String>;
 
     /// Waits until the wind-down is over, and then until every worker has ended.
     fn finish(&mut self) -> Summary;

@@ -124,15 +124,18 @@ pub(super) fn p7_a_clean_end_after_a_failure_is_no_success<H: Harness>() {
 
 pub(super) fn hooks_can_be_given_later_until_their_stage_begins<H: Harness>() {
     let mut program: H = set_up(setup().stage(Stage::empty("last")).stage(Stage::new("close", Does::Waits)));
-    assert!(program.hook("cloze").unwrap_err().contains("there is no stage \"cloze\""));
-    program.hook("close").unwrap();
+    assert!(program.hook("cloze", "misspelt").unwrap_err().contains("there is no stage \"cloze\""));
+    program.hook("close", "in time").unwrap();
     program.trigger(Reason::Requested);
     program.sleeps_until(ms(8_500));
-    assert!(program.hook("close").unwrap_err().contains("stage \"close\" has begun"));
-    program.hook("last").unwrap();
+    assert!(program.hook("close", "too late").unwrap_err().contains("stage \"close\" has begun"));
+    program.hook("last", "just in time").unwrap();
     program.release("close");
-    program.finish().assert_clean();
-    assert!(program.hook("last").is_err(), "it has begun");
+    let summary = program.finish();
+    summary.assert(Outcome::Failed);
+    assert!(program.hook("last", "too late").unwrap_err().contains("stage \"last\" has begun"));
+    assert_eq!(told(&summary, "close"), (Fate::Failed, "in time".to_owned()));
+    assert_eq!(told(&summary, "last"), (Fate::Failed, "just in time".to_owned()));
 }
 
 fn told(summary: &Summary, stage: &str) -> (Fate, String) {

@@ -147,7 +147,7 @@ impl Harness for Bare {
         self.released[index].open();
     }
 
-    fn hook(&mut self, _: &'static str) -> Result<(), String> {
+    fn hook(&mut self, _: &'static str, _: &'static str) -> Result<(), String> {
         unreachable!("as `CANNOT` says")
     }
 
