@@ -17,7 +17,7 @@ use self::drive::Driver;
 use self::executor::{Executor, Latch, Spawner, yield_now};
 use self::hook::Meeting;
 use self::world::{Pass, World};
-use crate::scenarios::{Harness, Setup, Stage, Summary, Worker};
+use crate::scenarios::{Does, Harness, Setup, Stage, Summary, Worker};
 
 /// Workers, hooks and the driver are tasks, which are polled while the scenario waits.
 pub struct Bare {
@@ -176,8 +176,7 @@ impl Bare {
 
 /// Begins the hooks of a stage, each as a task. How many there are.
 fn starter(world: &Rc<World>, stages: &Rc<[Stage]>, released: &Rc<[Latch]>) -> Box<dyn Fn(usize) -> usize> {
-    use crate::scenarios::Does::Meets;
-    let meet = stages.iter().flat_map(|stage| &stage.hooks).filter(|does| **does == Meets).count();
+    let meet = stages.iter().flat_map(|stage| &stage.hooks).filter(|does| **does == Does::Meets).count();
     let meeting = Rc::new(Meeting { missing: Cell::new(meet), latch: Latch::default() });
     let (world, stages, released) = (world.clone(), stages.clone(), released.clone());
     Box::new(move |stage| {
