@@ -1,8 +1,9 @@
-//! The thread binding, in one process, mostly with a clock that is made up.
+//! What is the thread binding's own, in one process, mostly with a clock that is made up. What every program has to do is
+//! in `scenarios`.
 
 mod admission;
-mod deadlines;
 mod futures;
+mod report;
 mod strangers;
 mod waiting;
 

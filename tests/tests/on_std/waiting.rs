@@ -67,22 +67,6 @@ fn a_receiver_ends_a_select() {
 }
 
 #[test]
-fn a_later_milestone_stands_in_for_one_that_is_never_reached() {
-    must_end(|| {
-        let (_, builder) = timed();
-        let shutdown = builder.build().unwrap();
-        let waiting: Vec<_> = [Milestone::HighLate, Milestone::LastCall, Milestone::Closing, Milestone::Done]
-            .map(|milestone| shutdown.token_at(milestone))
-            .map(|token| thread::spawn(move || token.wait()))
-            .into();
-        shutdown.trigger(Reason::Requested);
-        for thread in waiting {
-            thread.join().unwrap();
-        }
-    });
-}
-
-#[test]
 fn run_may_be_called_before_the_trigger_by_many_and_again() {
     must_end(|| {
         let (_, builder) = timed();
