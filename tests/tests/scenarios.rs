@@ -1,10 +1,10 @@
 //! Every scenario on every harness, and the table of them.
 
-use winddown_tests::harness::{Bare, Threads};
+use winddown_tests::harness::{Bare, Smol, Threads};
 use winddown_tests::scenarios;
 use winddown_tests::scenarios::{Harness, Table};
 
-static TABLE: Table = Table::new(&[Threads::NAME, Bare::NAME]);
+static TABLE: Table = Table::new(&[Threads::NAME, Smol::NAME, Bare::NAME]);
 
 macro_rules! tests {
     ($($subject:ident { $($name:ident)* })*) => {
@@ -19,6 +19,11 @@ macro_rules! tests {
 
 mod threads {
     type Program = super::Threads;
+    super::scenarios!(tests);
+}
+
+mod smol {
+    type Program = super::Smol;
     super::scenarios!(tests);
 }
 
