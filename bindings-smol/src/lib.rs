@@ -75,3 +75,8 @@ pub use winddown::{
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].
 pub type Builder = winddown::Builder<Shutdown>;
+
+/// The README's programs, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

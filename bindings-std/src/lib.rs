@@ -1,4 +1,4 @@
-//! Graceful shutdown for programs on threads.
+//! Graceful shutdown for programs on threads, and on executors of their own.
 //!
 //! A program is told to stop: a deploy sends SIGTERM, a person presses Ctrl-C. It stops accepting, finishes what it has
 //! accepted, takes its parts down in order, and is over within one budget, with a report of what happened and an exit
@@ -37,6 +37,8 @@
 //!   for and cut.
 //! - [`Kicker`]: reaching threads that are blocked in something of their own.
 //! - [`Budget`]: how long everything may take, under Kubernetes, under systemd, from the environment ([`FromEnv`]).
+//! - [`Token::cancelled`], [`Shutdown::ended`], [`Stage::async_hook`], [`Tracked`]: being told, the end, hooks and admitted work as
+//!   futures, on whatever executor. `winddown-smol` has more.
 //! - [`Report`] and [`Exit`]: how it went, and the exit code ([`Outcome::exit_code`] has the table).
 //! - [`Observer`]: being told while it happens.
 //! - [`testing`]: made-up time.
@@ -122,8 +124,3 @@ pub use winddown_core::{
     Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Phase, PlanError,
     Priority, Reason, Refused, Repeats,
 };
-
-/// The README's program, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
