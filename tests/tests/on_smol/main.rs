@@ -5,6 +5,7 @@ mod children;
 mod hooks;
 mod late_hooks;
 mod leaving;
+mod sockets;
 mod stuck;
 mod tasks;
 mod tokens;
