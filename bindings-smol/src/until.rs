@@ -28,28 +28,30 @@ use winddown::{Cancelled, Token};
 #[derive(Debug)]
 pub struct Until<T> {
     inner: T,
-    cancelled: Cancelled,
+    /// One for each direction: they may be two tasks.
+    reading: Cancelled,
+    writing: Cancelled,
 }
 
 impl<T> Until<T> {
     /// Ends it when this token tells.
     pub fn new(token: &Token, inner: T) -> Self {
-        Self { inner, cancelled: token.cancelled() }
+        Self { inner, reading: token.cancelled(), writing: token.cancelled() }
     }
 
     /// What it was made of, which has not ended.
     pub fn into_inner(self) -> T {
         self.inner
     }
+}
 
-    fn has_ended(&mut self, context: &mut Context<'_>) -> bool {
-        Pin::new(&mut self.cancelled).poll(context).is_ready()
-    }
+fn has_ended(direction: &mut Cancelled, context: &mut Context<'_>) -> bool {
+    Pin::new(direction).poll(context).is_ready()
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Until<R> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.has_ended(context) {
+        if has_ended(&mut self.reading, context) {
             return Poll::Ready(Ok(0));
         }
         Pin::new(&mut self.inner).poll_read(context, buffer)
@@ -58,7 +60,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Until<R> {
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for Until<W> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.has_ended(context) {
+        if has_ended(&mut self.writing, context) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the program winds down")));
         }
         Pin::new(&mut self.inner).poll_write(context, bytes)
@@ -77,7 +79,7 @@ impl<S: Stream + Unpin> Stream for Until<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        if self.has_ended(context) {
+        if has_ended(&mut self.reading, context) {
             return Poll::Ready(None);
         }
         Pin::new(&mut self.inner).poll_next(context)

@@ -102,3 +102,22 @@ fn closing_request(address: &str, millis: u32) -> TcpStream {
     write!(stream, "GET /{millis} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
     stream
 }
+
+/// By itself, and on a signal: the hook on the one thread that there is.
+#[test]
+fn an_executor_of_the_program_s_own_winds_down() {
+    let program = example(env!("CARGO_BIN_EXE_victim"), "custom_executor");
+    for (arguments, reason) in [(&[][..], "request"), (&["wait"], "SIGTERM")] {
+        let mut child = Child::start(&program, arguments);
+        child.wait_for("up, as process");
+        if reason == "SIGTERM" {
+            child.signal(SIGTERM);
+        }
+        let end = child.end();
+        end.assert_code(0).assert_said(&format!("wind-down by {reason}: clean"));
+        end.assert_said("a task was told")
+            .assert_said("a task lets go of its pass")
+            .assert_said("the upload has ended: Ok(())");
+        end.assert_said("the hook, on Some(\"main\")").assert_said("exit code 0");
+    }
+}

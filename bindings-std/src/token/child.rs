@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::pin::pin;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 use winddown_core::Milestone;
 
@@ -59,8 +59,10 @@ impl Child {
         let inner = parent.inner.clone();
         let knot = Arc::new(Knot { inner: inner.clone(), waiters: Waiters::default() });
         let mut cancelled = parent.cancelled();
-        // Ready: the parent is asked first, and nobody will have to be woken.
-        let _: Poll<()> = pin!(&mut cancelled).poll(&mut Context::from_waker(&Waker::from(knot.clone())));
+        if pin!(&mut cancelled).poll(&mut Context::from_waker(&Waker::from(knot.clone()))).is_ready() {
+            // Nobody will wake it. Those who sleep or poll would ask the parent first, but a channel is only told.
+            knot.stop();
+        }
         let branch = Arc::new(Branch { knot: knot.clone(), parent: cancelled });
         let token = Token { inner, milestone: parent.milestone, branch: Some(branch) };
         Self { token, knot }
