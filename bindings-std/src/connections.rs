@@ -86,8 +86,9 @@ impl Connections {
             hungry.push(waker);
         }
         drop(hungry);
-        // Release pairs with the acquire of the swap in `remove`.
-        self.starving.store(true, Ordering::Release);
+        // Release pairs with the acquire of the swap in `remove`. A swap as there: of the two the later finds what the earlier
+        // left. (A store does, too, with a descriptor that was looked for in between; but loom does not know that.)
+        self.starving.swap(true, Ordering::Release);
     }
 
     /// Whether there are any, and whether any of them is idle.

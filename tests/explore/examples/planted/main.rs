@@ -5,6 +5,7 @@
 
 mod in_binding;
 mod in_core;
+mod in_hand_over;
 mod in_striped;
 mod in_tasks;
 
@@ -18,6 +19,7 @@ use std::process::{Command, ExitCode, Output};
 
 use self::in_binding::IN_BINDING;
 use self::in_core::IN_CORE;
+use self::in_hand_over::IN_HAND_OVER;
 use self::in_striped::IN_STRIPED;
 use self::in_tasks::IN_TASKS;
 
@@ -66,7 +68,7 @@ impl fmt::Display for Explorer {
 
 fn main() -> io::Result<ExitCode> {
     let argument = env::args().nth(1).unwrap_or_default();
-    let bugs = || IN_CORE.iter().chain(IN_STRIPED).chain(IN_BINDING).chain(IN_TASKS);
+    let bugs = || IN_CORE.iter().chain(IN_STRIPED).chain(IN_BINDING).chain(IN_TASKS).chain(IN_HAND_OVER);
     if argument == "--table" {
         println!("| in | the bug | caught by |\n|---|---|---|");
         for Bug { what, file, by, .. } in bugs() {

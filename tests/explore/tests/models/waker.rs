@@ -1,53 +1,18 @@
 //! Tasks that wait: their wakers against the trigger and against the driver. A wake that is lost is a deadlock to loom; so is
 //! a waker that is woken, cloned or dropped under the lock that it needs.
 
-use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 
-use loom::sync::Notify;
 use loom::thread;
 use winddown::testing::{ManualClock, assert_clean};
 use winddown::{Budget, Cancelled, Milestone, Reason, Shutdown};
 
+use crate::bell::{Bell, poll};
 use crate::explore::{Witness, explore};
 
 fn shutdown() -> Shutdown {
     Shutdown::builder().budget(Budget::default()).manual_clock(&ManualClock::new()).build().unwrap()
-}
-
-/// Wakes the thread that runs a task.
-struct Bell {
-    rung: Notify,
-    times: AtomicUsize,
-}
-
-impl Bell {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { rung: Notify::new(), times: AtomicUsize::new(0) })
-    }
-
-    fn times(&self) -> usize {
-        self.times.load(Ordering::Relaxed)
-    }
-
-    fn run(self: &Arc<Self>, cancelled: &mut Cancelled) {
-        while poll(cancelled, &self.clone().into()).is_pending() {
-            self.rung.wait();
-        }
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.times.fetch_add(1, Ordering::Relaxed);
-        self.rung.notify();
-    }
-}
-
-fn poll(cancelled: &mut Cancelled, waker: &Waker) -> Poll<()> {
-    pin!(cancelled).poll(&mut Context::from_waker(waker))
 }
 
 /// P4: a task that registers while it is asked.
