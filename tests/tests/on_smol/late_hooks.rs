@@ -29,7 +29,7 @@ fn p6_p7_a_hook_that_is_pending_for_ever_is_dropped_and_named() {
             let (clock, builder) = timed();
             let (hook, polled, gone) = endless();
             let line = line!() + 1;
-            let stage = Stage::new("hung").limit(secs(2)).hook(hook).hook(async {});
+            let stage = Stage::new("hung").limit(secs(2)).hook(async {}).hook(hook);
             let (go, gone_on) = mpsc::channel();
             // On a thread, so that nobody is woken for it.
             let next = winddown::Stage::new("next").hook(move || gone_on.recv());
