@@ -4,7 +4,6 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use smol::channel;
 use winddown::testing::assert_outcome;
 use winddown_smol::{Fate, Forced, Outcome, Reason, Report, Stage};
 use winddown_tests::patience::must_end;
@@ -30,9 +29,10 @@ fn p6_p7_a_hook_that_is_pending_for_ever_is_dropped_and_named() {
             let (clock, builder) = timed();
             let (hook, polled, gone) = endless();
             let line = line!() + 1;
-            let stage = Stage::new("hung").limit(secs(2)).hook(hook).hook(async {});
-            let (go, gone_on) = channel::bounded(1);
-            let next = Stage::new("next").hook(async move { gone_on.recv().await });
+            let stage = Stage::new("hung").limit(secs(2)).hook(async {}).hook(hook);
+            let (go, gone_on) = mpsc::channel();
+            // On a thread, so that nobody is woken for it.
+            let next = winddown::Stage::new("next").hook(move || gone_on.recv());
             let shutdown = builder.stage(next).stage(stage).build().unwrap();
             let run = place.start(running(&shutdown));
             shutdown.trigger(Reason::Requested);
@@ -40,7 +40,7 @@ fn p6_p7_a_hook_that_is_pending_for_ever_is_dropped_and_named() {
             clock.wait_for_sleeper(secs(2));
             clock.advance(secs(2));
             gone.recv().unwrap();
-            go.try_send(()).unwrap();
+            go.send(()).unwrap();
             let report = run.join().unwrap().report;
             assert_outcome(&report, Outcome::StageAbandoned);
             assert_eq!((report.exit_code(), report.took), (12, secs(2)));
@@ -153,5 +153,33 @@ fn p7_the_end_of_an_abandoned_hook_changes_nothing() {
         let report = run.join().unwrap().report;
         assert_outcome(&report, Outcome::StageAbandoned);
         assert_eq!(report.stages[0].fate, Fate::Abandoned);
+    });
+}
+
+/// One that blocks cannot be dropped: it is named, and goes on.
+#[test]
+fn p6_a_blocking_hook_that_is_late_goes_on_and_is_named() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let (blocks, is_blocked) = mpsc::channel();
+        let (go, gone) = mpsc::channel();
+        let (sender, went_on) = mpsc::channel();
+        let hook = move || {
+            blocks.send(()).unwrap();
+            gone.recv().unwrap();
+            sender.send(()).unwrap();
+        };
+        let line = line!() + 1;
+        let shutdown = builder.stage(Stage::new("hung").blocking(hook)).build().unwrap();
+        let run = apart(running(&shutdown));
+        shutdown.trigger(Reason::Requested);
+        is_blocked.recv().unwrap();
+        clock.wait_for_sleeper(ms(9_500));
+        clock.advance(ms(9_500));
+        let report = run.join().unwrap().report;
+        assert_outcome(&report, Outcome::StageAbandoned);
+        assert_abandoned(&report, line);
+        go.send(()).unwrap();
+        went_on.recv().unwrap();
     });
 }

@@ -10,7 +10,7 @@ use winddown::testing::{assert_clean, assert_outcome};
 use winddown_smol::{Fate, Lost, Outcome, Reason, Stage};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
-use winddown_tests::waker::poll;
+use winddown_tests::waker::{counted, poll};
 
 use crate::{Several, apart, endless, running, thread_name, timed};
 
@@ -95,7 +95,7 @@ fn run_dropped_while_a_hook_is_pending_leaves_it_to_a_thread() {
 }
 
 #[test]
-fn of_two_that_await_the_one_that_is_dropped_leaves_its_hooks_to_the_other() {
+fn p4_of_two_that_await_the_one_that_is_dropped_leaves_its_hooks_to_the_other() {
     must_end(|| {
         let Halves { stage, said: words, go } = Halves::new();
         let shutdown = timed().1.stage(stage).build().unwrap();
@@ -104,9 +104,13 @@ fn of_two_that_await_the_one_that_is_dropped_leaves_its_hooks_to_the_other() {
         // Polled until it has the hook.
         let hooked = async { Err(words.recv().await) };
         assert!(block_on(or(async { Ok((&mut one).await) }, hooked)).is_err_and(|said| said.is_ok()));
-        let executor = Several::new();
-        let other = executor.executor().spawn(running(&shutdown));
+        let (waker, counts) = counted();
+        let mut other = shutdown.run();
+        assert!(poll(&mut other, &waker).is_pending());
         drop(one);
+        assert_eq!(counts.wakes(), 1);
+        let executor = Several::new();
+        let other = executor.executor().spawn(other);
         go.try_send(()).unwrap();
         assert_clean(&block_on(other).report);
         assert_eq!(rest(&words), [said("second", "place")]);

@@ -2,6 +2,7 @@
 
 mod alone;
 mod children;
+mod connections;
 mod hooks;
 mod late_hooks;
 mod leaving;

@@ -138,7 +138,8 @@ fn p5_p7_a_late_task_is_dropped_at_the_deadline_of_its_class_and_named() {
         assert_eq!(named, expected);
         for straggler in &report.stragglers {
             assert_eq!((straggler.location.file(), straggler.location.line()), (file!(), line));
-            assert_eq!(straggler.let_go, straggler.class != Priority::Low, "{report}");
+            // Low is told when the report is made: by then it may have, or not.
+            assert!(straggler.let_go || straggler.class == Priority::Low, "{report}");
         }
     });
 }
