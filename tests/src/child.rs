@@ -190,7 +190,17 @@ impl End {
 /// When it does not build.
 #[must_use]
 pub fn example(beside: &str, name: &str) -> String {
-    build_example(beside, "winddown", name).join(name).into_os_string().into_string().expect("text")
+    example_of(beside, "winddown", name)
+}
+
+/// As [`example`], of another package.
+///
+/// # Panics
+///
+/// As [`example`].
+#[must_use]
+pub fn example_of(beside: &str, package: &str, name: &str) -> String {
+    build_example(beside, package, name).join(name).into_os_string().into_string().expect("text")
 }
 
 /// Builds an example of a package, and says in which folder it is.
