@@ -148,7 +148,7 @@ impl<S: Stream> Connection<S> {
     /// As for [`busy`](Self::busy).
     pub fn busy_owned(&self) -> Result<OwnedBusy<S>, Refused> {
         let pass = self.admit(|| self.entry.shutdown.enter_owned())?;
-        Ok(OwnedBusy { mark: Mark::new(self.line.clone(), BUSY), _pass: pass })
+        Ok(OwnedBusy { mark: Mark::new(Share(Some(self.line.clone())), BUSY), _pass: pass })
     }
 
     fn guard(&self, kind: u32) -> Result<Busy<'_, S>, Refused> {
@@ -283,6 +283,27 @@ impl<S: Stream, L: Deref<Target = Line<S>>> Drop for Mark<S, L> {
     }
 }
 
+/// A line's share that may outlive the connection. `None` only while it is dropped.
+struct Share<S: Stream>(Option<Arc<Line<S>>>);
+
+impl<S: Stream> Deref for Share<S> {
+    type Target = Line<S>;
+
+    fn deref(&self) -> &Line<S> {
+        self.0.as_ref().expect("not dropped")
+    }
+}
+
+impl<S: Stream> Drop for Share<S> {
+    fn drop(&mut self) {
+        // The last one closes the descriptor, and says so then, as the register does.
+        if let Some(Line { stream, inner, .. }) = self.0.take().and_then(Arc::into_inner) {
+            drop(stream);
+            inner.connections.feed();
+        }
+    }
+}
+
 /// A connection at work. From [`Connection::busy`].
 #[must_use = "dropped at once, the connection is idle again"]
 pub struct Busy<'a, S: Stream> {
@@ -294,7 +315,7 @@ pub struct Busy<'a, S: Stream> {
 /// A connection at work. From [`Connection::busy_owned`].
 #[must_use = "dropped at once, the connection is idle again"]
 pub struct OwnedBusy<S: Stream> {
-    mark: Mark<S, Arc<Line<S>>>,
+    mark: Mark<S, Share<S>>,
     // As in `Busy`.
     _pass: Admitted<OwnedPass>,
 }

@@ -69,6 +69,11 @@ impl Connections {
         let line = self.table.lock().open.remove(&id);
         // The last share: the descriptor is closed here, outside the lock, and before anybody is told that it is free.
         drop(line);
+        self.feed();
+    }
+
+    /// A descriptor has come free.
+    pub(crate) fn feed(&self) {
         if self.starving.swap(false, Ordering::AcqRel) {
             let hungry = std::mem::take(&mut *self.hungry.lock());
             for waker in hungry {

@@ -1,5 +1,5 @@
-//! The race in the thread binding: handles, passes, tokens, tasks, kickers, channels and wait groups against the driver. A wake
-//! that is lost ends in a run that nobody can go on with, which the scheduler calls a deadlock (P4, P9).
+//! The race in the thread binding: handles, passes, tokens, tasks, hooks, kickers, channels and wait groups against the driver.
+//! A wake that is lost ends in a run that nobody can go on with, which the scheduler calls a deadlock (P4, P9).
 
 mod book;
 mod step;
@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use winddown::testing::ManualClock;
-use winddown::{Budget, Escalation, Kicker, Member, Milestone, OwnedPass, Phase, Reason, Shutdown, Stage, WaitGroup};
+use winddown::{
+    Budget, Escalation, Kicker, Member, Milestone, OwnedPass, Phase, Reason, Shutdown, Stage, Token, WaitGroup,
+};
 
 use self::book::{Book, Class};
 pub(super) use self::step::Program;
@@ -135,12 +137,12 @@ impl Racer {
             Step::DropHandle => drop(self.handles.pop()),
             Step::WaitFor(when) => {
                 self.empty_handed();
-                shutdown.token_at(when.into()).wait();
+                self.token_at(&shutdown, when).wait();
                 assert!(shutdown.is_shutting_down());
             }
             Step::Await(when) => {
                 self.empty_handed();
-                task::block_on(shutdown.token_at(when.into()).cancelled());
+                task::block_on(self.token_at(&shutdown, when).cancelled());
                 assert!(shutdown.is_shutting_down());
             }
             Step::WaitForGroup => {
@@ -151,7 +153,7 @@ impl Racer {
             }
             Step::Run => {
                 self.empty_handed();
-                let exit = shutdown.run();
+                let exit = if self.is_of_futures() { task::end_of(&shutdown) } else { shutdown.run() };
                 self.book.is_told_truly(&exit);
                 for task in &mut self.tasks {
                     task.is_over(&exit);
@@ -166,6 +168,16 @@ impl Racer {
         let phase = shutdown.phase();
         assert!(self.seen <= phase, "P1: back from {} to {phase}", self.seen);
         self.seen = phase;
+    }
+
+    /// Every second one lives among futures: its hooks are such, it awaits the end, and waits as a part of the whole.
+    fn is_of_futures(&self) -> bool {
+        self.own % 2 == 1
+    }
+
+    fn token_at(&self, shutdown: &Shutdown, when: When) -> Token {
+        let token = shutdown.token_at(when.into());
+        if self.is_of_futures() { token.child().token() } else { token }
     }
 
     fn enter(&mut self, shutdown: &Shutdown, class: Class) {
@@ -229,7 +241,12 @@ impl Racer {
         let hook = move || {
             book.hooks_run.fetch_add(1, SeqCst);
         };
-        if shutdown.hook("later", hook).is_ok() {
+        let taken = if self.is_of_futures() {
+            shutdown.async_hook("later", task::at_the_second_poll(hook))
+        } else {
+            shutdown.hook("later", hook)
+        };
+        if taken.is_ok() {
             self.book.hooks.fetch_add(1, SeqCst);
         }
     }

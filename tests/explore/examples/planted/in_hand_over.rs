@@ -8,8 +8,10 @@ const HAND_OVER: &str = "bindings-std/src/hand_over.rs";
 const ENDED: &str = "bindings-std/src/ended.rs";
 const TRACK: &str = "bindings-std/src/track.rs";
 const CHILD: &str = "bindings-std/src/token/child.rs";
+const INNER: &str = "bindings-std/src/inner.rs";
 const WAKE: &str = "bindings-std/src/wait/wake.rs";
 const DRIVE: &str = "bindings-std/src/drive.rs";
+const CONNECTION: &str = "bindings-std/src/connection.rs";
 const CONNECTIONS: &str = "bindings-std/src/connections.rs";
 const LISTENER: &str = "bindings-std/src/listener.rs";
 
@@ -45,7 +47,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
         file: HAND_OVER,
         from: "        if !held.has_taker() {\n            return Err(tasks);\n        }\n",
         to: "",
-        by: Loom("hand_over::a_task_that_comes_against_the_driver"),
+        by: Loom("hand_over::a_task_that_goes_against_the_driver"),
         says: "deadlock",
     },
     Bug {
@@ -94,15 +96,15 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
         from: "        inner.hook_ended(self.stage, self.location, result.and(dropped));",
         to: "        inner.hook_ended(self.stage, self.location, Ok(()));\n        inner.hook_ended(self.stage, self.location, result.and(dropped));",
         by: Loom("hand_over::two_hooks_that_end_against_the_driver"),
-        says: "told before it was gone",
+        says: "run to its end once",
     },
     Bug {
-        what: "how a hook ended is told first, and the future dropped afterwards",
-        file: HAND_OVER,
-        from: "        let dropped = hook::caught(|| drop(self.future)).map_err(|Panicked(message)| Trouble::Panicked(message));\n        inner.hook_ended(self.stage, self.location, result.and(dropped));",
-        to: "        inner.hook_ended(self.stage, self.location, result);\n        drop(self.future);",
-        by: Loom("hand_over::a_task_that_comes_against_the_driver"),
-        says: "told before it was gone",
+        what: "P4: the driver is woken first, and hears how a hook ended afterwards",
+        file: INNER,
+        from: "        self.hooks.end(HookEnd { stage, location, at, result });\n        self.trigger.driver.notify();",
+        to: "        self.trigger.driver.notify();\n        self.hooks.end(HookEnd { stage, location, at, result });",
+        by: Loom("hand_over::a_thread_against_the_driver"),
+        says: "deadlock",
     },
     Bug {
         what: "P5: a stage is given up, and those who have its hooks are not told",
@@ -125,7 +127,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
         file: HAND_OVER,
         from: "        let (needless, tasks) = mem::take(&mut self.tasks).into_iter().partition(|task| held.is_needless(task));\n        drop(held);\n        drop(replaced);",
         to: "        let (needless, tasks) =\n            mem::take(&mut self.tasks).into_iter().partition(|task| self.takes && held.is_needless(task));\n        drop(held);\n        drop(replaced);",
-        by: Loom("hand_over::a_force_against_a_hook_on_a_thread"),
+        by: Loom("hand_over::a_force_against_a_hook_that_never_ends"),
         says: "deadlock",
     },
     Bug {
@@ -214,7 +216,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
         from: "self.inner.wake_branch(&self.waiters, self.waiters.reach(STOPPED));",
         to: "self.inner.wake_branch(&self.waiters, self.waiters.announce(STOPPED));",
         by: Loom("child::a_task_and_a_thread_against_the_stop"),
-        says: "deadlock",
+        says: "told before it was asked for",
     },
     Bug {
         what: "P4: a child's task waits in its parent's list",
@@ -275,17 +277,25 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: who closes tells first, and the descriptor comes free afterwards",
         file: CONNECTIONS,
-        from: "        drop(line);\n        if self.starving",
-        to: "        let _held = line;\n        if self.starving",
+        from: "        drop(line);\n        self.feed();",
+        to: "        self.feed();\n        drop(line);",
         by: Loom("connections::a_thread_that_starves_against_a_close"),
         says: "deadlock",
     },
     Bug {
-        what: "P4: who starves says so before it can be found",
+        what: "P4: who closes takes the list of those who starve first, and what says that there are any afterwards",
         file: CONNECTIONS,
-        from: "        let mut hungry = self.hungry.lock();\n        if !hungry",
-        to: "        if !self.starving.swap(true, Ordering::Release) {\n            let waker = waker.clone();\n            self.hungry.lock().push(waker);\n            return;\n        }\n        let mut hungry = self.hungry.lock();\n        if !hungry",
-        by: Loom("connections::a_thread_that_starves_against_a_close"),
+        from: "        if self.starving.swap(false, Ordering::AcqRel) {\n            let hungry = std::mem::take(&mut *self.hungry.lock());\n",
+        to: "        let hungry = std::mem::take(&mut *self.hungry.lock());\n        if self.starving.swap(false, Ordering::AcqRel) {\n",
+        by: Loom("connections::a_loop_that_starves_against_two_who_close"),
+        says: "deadlock",
+    },
+    Bug {
+        what: "P4: the work on a connection ends behind it, and nobody says that the descriptor is free",
+        file: CONNECTION,
+        from: "            inner.connections.feed();\n",
+        to: "            drop(inner);\n",
+        by: Loom("connections::a_thread_that_starves_against_the_end_of_the_work"),
         says: "deadlock",
     },
     Bug {

@@ -1,5 +1,7 @@
 //! Tasks: a future that waits, the wakers that it was polled with, and a thread that runs one.
 
+use std::future::poll_fn;
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -72,15 +74,45 @@ impl Wake for Bell {
 }
 
 /// Runs it on the calling thread.
-pub(super) fn block_on(cancelled: Cancelled) {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let bell = Arc::new(Bell::default());
     let waker = bell.clone().into();
-    let mut cancelled = pin!(cancelled);
-    while cancelled.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
         let mut rung = bell.rung.lock().unwrap();
         while !*rung {
             rung = bell.bell.wait(rung).unwrap();
         }
         *rung = false;
     }
+}
+
+/// Awaits it; and lets another one go meanwhile, with what hooks it was handed.
+pub(super) fn end_of(shutdown: &Shutdown) -> Exit {
+    let mut other = shutdown.ended();
+    let _ = pin!(&mut other).poll(&mut Context::from_waker(Waker::noop()));
+    let mut other = Some(other);
+    let mut ended = shutdown.ended();
+    block_on(poll_fn(|context| {
+        let polled = pin!(&mut ended).poll(context);
+        drop(other.take());
+        polled
+    }))
+}
+
+/// A hook that is not through at once.
+pub(super) async fn at_the_second_poll(run: impl FnOnce()) {
+    let mut first = true;
+    poll_fn(|context| {
+        if mem::take(&mut first) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
+    run();
 }

@@ -109,3 +109,18 @@ fn a_loop_that_starves_against_two_who_close() {
         }
     });
 }
+
+/// P4: the same where the connection goes before the work on it, which keeps the stream open.
+#[test]
+fn a_thread_that_starves_against_the_end_of_the_work() {
+    explore(Some(2), || {
+        let (mut incoming, [connection]) = starving();
+        let busy = connection.busy_owned().unwrap();
+        let other = thread::spawn(move || {
+            drop(connection);
+            drop(busy);
+        });
+        assert!(incoming.next().unwrap().is_ok());
+        other.join().unwrap();
+    });
+}

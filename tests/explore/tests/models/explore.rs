@@ -56,4 +56,9 @@ impl Witness {
     pub(crate) fn seen(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// What was noted last, by whomever: a look that loom moves to where nothing was noted yet.
+    pub(crate) fn now(&self) -> usize {
+        self.0.fetch_add(0, Ordering::Relaxed)
+    }
 }

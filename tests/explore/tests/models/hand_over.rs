@@ -54,24 +54,25 @@ fn a_task_that_comes_against_the_driver() {
     });
 }
 
-/// P4: a task that polls while the next hook is handed over, and while there is the report.
+/// P4: a task that polls while it is handed another hook, of a stage that runs beside, and while there is the report.
 #[test]
 fn a_task_that_polls_against_the_driver() {
     explore(Some(1), || {
-        let [first, second] = [(); 2].map(|()| Story::new());
-        let shutdown = shutdown(
-            [("second", &second), ("first", &first)].map(|(name, story)| Stage::new(name).async_hook(story.hook())),
-        );
+        let [left, right] = [(); 2].map(|()| Story::new());
+        let stage = |name, story: &Arc<Story>| Stage::new(name).async_hook(story.hook());
+        // Between the two hooks the driver sleeps, until a third one has ended.
+        let third = Stage::new("third").hook(|| ());
+        let shutdown = shutdown([stage("left", &left), third, stage("right", &right).after("third")]);
         let bell = Bell::new();
         let mut ended = awaiting(&shutdown, &bell);
-        first.let_it_end();
-        second.let_it_end();
-        second.before();
-        ask(&shutdown, &first);
+        left.let_it_end();
+        right.let_it_end();
+        left.before();
+        ask(&shutdown, &right);
         let exit = bell.run(&mut ended);
         assert_clean(&exit.report);
-        first.was_told_to_its_end();
-        second.was_told_to_its_end();
+        left.was_told_to_its_end();
+        right.was_told_to_its_end();
     });
 }
 
@@ -83,6 +84,19 @@ fn a_task_that_comes_against_the_report() {
         assert!(shutdown.trigger(Reason::Requested));
         let exit = Bell::new().run(&mut shutdown.ended());
         assert_clean(&exit.report);
+    });
+}
+
+/// A hook on a thread of its own: what it did, and that it is gone, is seen by whoever hears of it.
+#[test]
+fn a_thread_against_the_driver() {
+    explore(Some(2), || {
+        let story = Story::new();
+        let shutdown = shutdown([Stage::new("one").async_hook(story.hook())]);
+        story.let_it_end();
+        ask(&shutdown, &story);
+        assert_clean(&shutdown.run().report);
+        story.was_told_to_its_end();
     });
 }
 
@@ -209,6 +223,19 @@ fn a_force_against_a_hook_on_a_thread() {
     });
 }
 
+/// P6: the same for one that never ends.
+#[test]
+fn a_force_against_a_hook_that_never_ends() {
+    explore(Some(1), || {
+        let story = Story::new();
+        let shutdown = shutdown([Stage::new("one").async_hook(story.hook())]);
+        ask(&shutdown, &story);
+        assert!(shutdown.force());
+        assert_outcome(&shutdown.run().report, Outcome::Forced(Forced::Call));
+        story.wait_until_gone();
+    });
+}
+
 /// P5: a hook whose time is over is dropped there and then, not when all is over: the next stage may want what it holds.
 #[test]
 fn a_deadline_against_a_hook() {
@@ -219,12 +246,10 @@ fn a_deadline_against_a_hook() {
         let wants = Stage::new("wants").hook(move || theirs.wait_until_gone());
         let holds = Stage::new("holds").limit(SECOND).async_hook(story.hook());
         let shutdown = shutdown_by(&clock, [wants, holds]);
-        let bell = Bell::new();
-        let mut ended = awaiting(&shutdown, &bell);
         ask(&shutdown, &story);
-        bell.run_until(&mut ended, || story.was_polled());
+        clock.wait_for_sleeper(SECOND);
         clock.advance(SECOND);
-        let exit = bell.run(&mut ended);
+        let exit = shutdown.run();
         assert_outcome(&exit.report, Outcome::StageAbandoned);
         assert_stages(&exit.report, &["holds", "wants"]);
         assert!(story.is_gone(), "dropped for the next stage");

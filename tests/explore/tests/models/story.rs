@@ -19,6 +19,7 @@ pub(crate) struct Story {
     after: Witness,
     polled: AtomicUsize,
     ended: AtomicUsize,
+    left: Witness,
     gone: AtomicBool,
     /// Told that it is gone.
     heard: Notify,
@@ -41,6 +42,7 @@ impl Story {
             after: Witness::new(),
             polled: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
+            left: Witness::new(),
             gone: AtomicBool::new(false),
             heard: Notify::new(),
             on_the_driver: AtomicBool::new(false),
@@ -87,15 +89,18 @@ impl Story {
 
     /// What must hold of a hook that was waited for, when there is the report.
     pub(crate) fn was_told_to_its_end(&self) {
-        assert!(self.is_gone(), "told before it was gone");
+        self.was_told_when_it_was_gone();
         assert_eq!(self.ended.load(Ordering::Relaxed), 1, "run to its end once");
         assert_eq!(self.after.seen(), 1, "over, and what it did is not seen");
         assert!(!self.on_the_driver.load(Ordering::Relaxed), "P6: run or dropped by the driver");
     }
 
-    /// What must hold of a hook that may have been given up.
+    pub(crate) fn was_told_when_it_was_gone(&self) {
+        assert_eq!(self.left.now(), 1, "told before it was gone");
+    }
+
+    /// What must hold of a hook that may have been given up, in the last one of the stages.
     pub(crate) fn was_not_told_too_early(&self, report: &Report) {
-        // It is of the stage that was given first behind the others, the first to begin.
         if report.stages.last().is_some_and(|stage| stage.fate == Fate::Completed) {
             self.was_told_to_its_end();
         }
@@ -139,6 +144,7 @@ impl Future for Hook {
 impl Drop for Hook {
     fn drop(&mut self) {
         self.0.happens();
+        self.0.left.note(1);
         self.0.gone.store(true, Ordering::Relaxed);
         self.0.heard.notify();
     }

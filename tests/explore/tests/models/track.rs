@@ -43,7 +43,7 @@ fn a_task_that_is_dropped_against_the_driver() {
         let other = thread::spawn(move || drop(task));
         assert!(shutdown.trigger(Reason::Requested));
         let exit = shutdown.run();
-        assert!(story.is_gone(), "told before it was gone");
+        story.was_told_when_it_was_gone();
         assert_clean(&exit.report);
         other.join().unwrap();
     });
@@ -66,7 +66,7 @@ fn a_task_against_the_last_call() {
         assert!(shutdown.trigger(Reason::Requested));
         clock.advance(SECOND);
         let exit = shutdown.run();
-        assert!(story.is_gone(), "told before it was gone");
+        story.was_told_when_it_was_gone();
         assert_outcome(&exit.report, Outcome::DrainTimedOut);
         assert_eq!(other.join().unwrap(), Err(Lost::Late));
     });
@@ -85,7 +85,7 @@ fn a_task_that_ends_against_the_last_call() {
         clock.advance(SECOND);
         story.let_it_end();
         let exit = shutdown.run();
-        assert!(story.is_gone(), "told before it was gone");
+        story.was_told_when_it_was_gone();
         let ended = other.join().unwrap();
         match exit.report.outcome {
             Outcome::Clean => assert_eq!(ended, Ok(()), "dropped, and nobody says so"),
