@@ -8,18 +8,19 @@
 //!   (A3); then it is closed, if nothing has come.
 //! - **HTTP/2** At the refusal a GOAWAY with no limit, and after a round trip one with the last stream that came, as RFC 9113 (6.8)
 //!   has it; what is under way is finished.
-//! - **Upgrades** An upgraded connection is admitted work until its I/O is dropped. The request has a [`Token`] among its
+//! - **Upgrades** An upgraded connection is admitted work until its I/O is dropped. The request has a [`Token`](crate::Token) among its
 //!   extensions that tells when the program refuses: for who speaks something else from then on, and should say
 //!   goodbye (A4).
 //! - A request is admitted work from its head to its answer's last byte, written to the kernel. Behind the last answer what
 //!   the client still sends is read, lest the answer be destroyed on its way (A6).
 //! - At the drain's deadline what is left is cut, dropped, and named in the report. A service that panics is named, too; its
-//!   connection is closed.
+//!   connection is closed, or on HTTP/2 its stream.
 //!
 //! # Limits
 //!
-//! - HTTP/2: data that hyper has taken but cannot send, because the client's window is full, is waited for from the refusal on,
-//!   if its stream was open then.
+//! - HTTP/1.1: a request that was sent behind another one, and whose head is not whole when that one is answered, may be cut by
+//!   the end of the linger.
+//! - HTTP/2: a connection that has once had a tunnel (CONNECT) is waited for until it ends.
 //! - A service's future that does not return from its `poll` holds up its executor's thread, and is named.
 //!
 //! ```no_run
@@ -57,12 +58,12 @@ use futures_lite::{FutureExt, StreamExt};
 use hyper::Request;
 use hyper::body::{self, Body};
 use hyper::service::Service;
-use winddown::{Milestone, Stream, Token};
+use winddown::{Cancelled, Milestone, Stream};
 
 use self::flight::Flight;
 pub use self::protocol::Protocol;
 use self::service::Admitted;
-pub use self::service::{Answer, BoxError};
+pub use self::service::{Answer, BoxError, Part};
 use crate::{Connection, Shutdown, Tasks};
 
 /// How long to read on behind a last answer.
@@ -90,18 +91,21 @@ pub async fn serve<T, P, S, B>(
     while let Some(connection) = connections.next().await {
         let Ok(connection) = connection else { continue };
         let shutdown = tasks.shutdown().clone();
-        let (protocol, service) = (protocol.clone(), service.clone());
-        tasks.spawn_untracked(async move {
-            let served = AssertUnwindSafe(serve_one(connection, protocol, service, &shutdown)).catch_unwind();
-            if let Err(panic) = served.await {
-                shutdown.note_panic("http connection", panic);
-            }
-        });
+        let refusing = shutdown.token_at(Milestone::Refusing);
+        let flight = Flight::new(connection, P::MANY);
+        let admitted = Admitted::new(service.clone(), flight.clone(), refusing.clone());
+        let served = serve_one(flight, protocol.clone(), admitted, refusing.cancelled(), shutdown.clone());
+        tasks.spawn_untracked(caught(shutdown, "http connection", served));
     }
 }
 
-async fn serve_one<T, P, S, B>(connection: Connection<T>, protocol: P, service: S, shutdown: &Shutdown)
-where
+async fn serve_one<T, P, S, B>(
+    flight: Arc<Flight<T>>,
+    protocol: P,
+    admitted: Admitted<S, T>,
+    refusing: Cancelled,
+    shutdown: Shutdown,
+) where
     T: Stream,
     P: Protocol,
     S: Service<Request<body::Incoming>, Response = hyper::Response<B>> + Send + Sync + 'static,
@@ -109,14 +113,21 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let refusing: Token = shutdown.token_at(Milestone::Refusing);
-    let flight = Arc::new(Flight::new(connection));
-    let admitted = Admitted::new(service, flight.clone(), refusing.clone());
-    let served = protocol.serve(flight.io(), admitted, refusing.cancelled());
+    let served = protocol.serve(flight.io(), admitted, refusing);
     // One that is cut has heard it from its socket. This is for who does not listen to that.
     let ended = shutdown.token_at(Milestone::LastCall).run_until(served).await;
     if ended.is_some() && flight.wants_lingering() {
         // What is wrong here is of no interest any more.
         let _ = flight.connection().lingering_close(LINGERING).await;
+    }
+}
+
+/// Has the report name what panics in here, be it that it is polled or dropped.
+async fn caught(shutdown: Shutdown, what: &'static str, future: impl Future<Output = ()> + Send) {
+    let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind());
+    let polled = future.as_mut().await;
+    let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(future)));
+    for panic in [polled, dropped].into_iter().filter_map(Result::err) {
+        shutdown.note_panic(what, panic);
     }
 }

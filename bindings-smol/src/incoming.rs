@@ -107,7 +107,13 @@ impl<L: Listener + Sync> Stream for Incoming<L> {
                 }
                 Next::End => this.open = None,
                 Next::Nobody(until) => {
-                    let readable = open.readiness.poll_readable(context)?.is_ready();
+                    let readable = match open.readiness.poll_readable(context) {
+                        Poll::Ready(Err(error)) => {
+                            this.open = None;
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                        readiness => readiness.is_ready(),
+                    };
                     let told = !this.told && Pin::new(&mut this.refusing).poll(context).is_ready();
                     this.told |= told;
                     if !readable && !told && this.sleeps(until, context) {

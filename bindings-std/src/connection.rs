@@ -176,7 +176,7 @@ impl<S: Stream> Connection<S> {
     /// Ready when the linger is over: when idle, it is now to be ended by its owner, who is woken for that. From the first
     /// poll on the wind-down leaves that to the owner, and does not shut the stream down for reading. So an owner that looks
     /// for what has come already, before it ends the connection, cuts no request that has begun.
-    pub fn poll_lingered(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_lingered(&self, context: &Context<'_>) -> Poll<()> {
         let waker = context.waker().clone();
         let replaced = std::mem::replace(&mut *self.line.ends.lock(), Ends::Owner(Some(waker)));
         drop(replaced);

@@ -113,28 +113,25 @@ impl Connections {
     /// The linger is over. `SeqCst` with `Line::end_if_over`. Those who end theirs themselves.
     pub(crate) fn end_idle(&self) -> Vec<Waker> {
         self.lingered.store(true, Ordering::SeqCst);
-        self.shares().iter().filter(|line| line.is_idle()).filter_map(|line| line.end()).collect()
+        let table = self.table.lock();
+        table.open.values().filter(|line| line.is_idle()).filter_map(|line| line.end()).collect()
     }
+
+    // In these two the driver holds the lock, and no share of its own: it would be the last one of a connection that goes
+    // meanwhile, and stream and waker are a stranger's (P6). What is called with the lock held is the system's.
 
     /// Cuts all that are left, and whoever comes from now on, and says who was at work.
     pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
         let mut table = self.table.lock();
         table.over = true;
-        let open: Vec<_> = table.open.iter().map(|(&id, line)| (id, line.clone())).collect();
-        drop(table);
         let mut late = Vec::new();
-        for (id, line) in open {
+        for (&id, line) in &table.open {
             if !line.is_idle() {
                 late.push(line.late(id, now));
             }
             line.close(Half::Both);
         }
         late
-    }
-
-    /// A share of each stream: its descriptor stays open, and its own, while it is held.
-    fn shares(&self) -> Vec<Arc<dyn Open>> {
-        self.table.lock().open.values().cloned().collect()
     }
 }
 

@@ -16,6 +16,9 @@ use crate::report::{Holder, Part, Straggler};
 use crate::stage_run::StageRun;
 use crate::sync::Arc;
 
+/// The least time for wakers to return in, who may have to begin a thread first: with a flush of 0, too.
+const WAKES: Duration = Duration::from_millis(100);
+
 /// Waits to be asked, then drives to the end. Returns early when nobody can ask any more. The body of the driver's
 /// thread.
 pub(crate) fn stand_by(inner: &Arc<Inner>) {
@@ -283,14 +286,19 @@ impl<'a> Drive<'a> {
         let told = Arc::new(report.clone());
         self.observers.finish(&told);
         let budget = self.inner.plan.budget();
-        let end = self.now.saturating_add(budget.flush).min(self.began.saturating_add(budget.total()));
+        let over = self.began.saturating_add(budget.total());
+        let told_by = self.now.saturating_add(budget.flush).min(over);
+        let woken_by = self.now.saturating_add(budget.flush.max(WAKES)).min(over);
         loop {
             let key = inner.trigger.driver.key();
             self.now = inner.trigger.clock.now();
-            if (self.observers.are_done() && !inner.is_waking()) || self.now >= end {
+            let told = self.observers.are_done() || self.now >= told_by;
+            let woken = !inner.is_waking() || self.now >= woken_by;
+            if told && woken {
                 break;
             }
-            inner.trigger.clock.wait(&inner.trigger.driver, key, Some(end));
+            let until = if told { woken_by } else { told_by };
+            inner.trigger.clock.wait(&inner.trigger.driver, key, Some(until));
         }
         report.failures.extend(self.observers.failures());
         report.failures.extend(inner.waker_failures());

@@ -180,23 +180,22 @@ impl Drop for Runner {
         let mut held = self.inner.hand_over.state.lock();
         let entry = self.id.and_then(|id| held.runners.remove(&id));
         let mut tasks = mem::take(&mut self.tasks);
-        let mut wakers = Vec::new();
-        if held.has_taker() {
-            if !tasks.is_empty() {
-                held.queue.append(&mut tasks);
-                wakers = held.take_wakers();
-            }
-        } else if self.takes {
+        if self.takes && !held.has_taker() {
             tasks.append(&mut held.queue);
         }
-        let (needless, tasks) = tasks.into_iter().partition(|task| held.is_needless(task));
+        let (needless, mut tasks): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|task| held.is_needless(task));
+        let mut wakers = Vec::new();
+        if held.has_taker() && !tasks.is_empty() {
+            held.queue.append(&mut tasks);
+            wakers = held.take_wakers();
+        }
         drop(held);
         drop(entry);
-        Vec::into_iter(needless).for_each(Task::bury);
+        needless.into_iter().for_each(Task::bury);
         if !wakers.is_empty() {
             self.inner.wake(self.inner.waiters.owe(wakers));
         }
-        for task in Vec::into_iter(tasks) {
+        for task in tasks {
             let (stage, location) = (task.stage, task.location);
             if let Err(trouble) = self.inner.run_apart(task) {
                 self.inner.hook_ended(stage, location, Err(trouble));

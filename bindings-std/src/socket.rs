@@ -1,6 +1,6 @@
 //! What listeners and streams have in common, TCP and Unix. Not here: when anything is accepted, told or cut.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown as Half;
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,12 @@ impl<T: AsFd + Send + Sync + 'static> Stream for T {
     }
 
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&*SockRef::from(self)).write(bytes)
+        // A peer that is gone is an error, whatever the program has made of SIGPIPE. (Elsewhere that is an option of the
+        // socket, which the standard library sets.)
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return SockRef::from(self).send_with_flags(bytes, libc::MSG_NOSIGNAL);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        io::Write::write(&mut &*SockRef::from(self), bytes)
     }
 
     fn limit_reads(&self, to: Duration) -> io::Result<()> {
@@ -100,7 +105,7 @@ impl Stream for std::net::TcpStream {
     }
 
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self).write(bytes)
+        io::Write::write(&mut &*self, bytes)
     }
 
     fn limit_reads(&self, to: Duration) -> io::Result<()> {

@@ -69,7 +69,8 @@ impl Stage {
     /// As [`hook`](Self::hook), with a future: polled by the task that awaits [`Shutdown::ended`](crate::Shutdown::ended), or,
     /// while none does, on a thread of its own. At the stage's deadline it is dropped.
     ///
-    /// It is first polled when its stage begins.
+    /// It is first polled when its stage begins. On a thread of its own it finds no executor around it: one that wants its
+    /// executor's context (tokio's timers, say) spawns there what it has to do, and awaits the handle.
     #[track_caller]
     pub fn async_hook<R: HookResult>(mut self, hook: impl Future<Output = R> + Send + 'static) -> Self {
         self.hooks.push(Hook::future(hook));

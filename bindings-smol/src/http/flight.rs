@@ -1,9 +1,10 @@
 //! What is under way on one connection, and when it counts as answered. Not here: requests and answers (`service`).
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use parking_lot::Mutex;
@@ -17,6 +18,8 @@ use crate::Connection;
 /// It is busy from the head of a request to the flush behind its answer: what hyper has taken is the kernel's only then.
 pub(super) struct Flight<S: Stream> {
     connection: Connection<S>,
+    /// Several requests at a time, each in a task of its own (HTTP/2).
+    many: bool,
     state: Mutex<State<S>>,
 }
 
@@ -24,8 +27,10 @@ struct State<S: Stream> {
     /// Requests whose answers are not at their end.
     open: usize,
     busy: Option<OwnedBusy<S>>,
-    /// Several requests at a time: hyper may have what it cannot send yet.
-    many: bool,
+    /// Something was read that no request has come of yet.
+    fresh: bool,
+    /// Who flushes, where an answer may come to its end without that.
+    flushes: Option<Waker>,
     end: End,
 }
 
@@ -43,8 +48,12 @@ enum End {
 }
 
 impl<S: Stream> Flight<S> {
-    pub(super) fn new(connection: Connection<S>) -> Self {
-        Self { connection, state: Mutex::new(State { open: 0, busy: None, many: false, end: End::Open }) }
+    pub(super) fn new(connection: Connection<S>, many: bool) -> Arc<Self> {
+        // From here on it ends itself when the linger is over, with what has come by then: also if that is before its task
+        // has begun.
+        let _ = connection.poll_lingered(&Context::from_waker(Waker::noop()));
+        let state = State { open: 0, busy: None, fresh: false, flushes: None, end: End::Open };
+        Arc::new(Self { connection, many, state: Mutex::new(state) })
     }
 
     pub(super) fn connection(&self) -> &Connection<S> {
@@ -60,15 +69,15 @@ impl<S: Stream> Flight<S> {
         matches!(self.state.lock().end, End::Open | End::Last)
     }
 
-    /// A request has come, on a connection that has one at a time or many.
-    pub(super) fn begin(self: &Arc<Self>, many: bool) -> Result<Begun, Refused> {
+    /// A request has come.
+    pub(super) fn begin(self: &Arc<Self>) -> Result<Arc<Begun>, Refused> {
         let mut state = self.state.lock();
-        state.many = many;
+        state.fresh = false;
         if state.busy.is_none() {
             state.busy = Some(self.connection.busy_owned()?);
         }
         state.open += 1;
-        Ok(Begun(self.clone()))
+        Ok(Arc::new(Begun(self.clone())))
     }
 
     /// The answer under way says that it is the last.
@@ -83,29 +92,49 @@ impl<S: Stream> Flight<S> {
         state.busy = state.busy.take().map(OwnedBusy::upgraded);
     }
 
+    fn has_read(&self) {
+        self.state.lock().fresh = true;
+    }
+
     /// Everything that was written so far is the kernel's.
-    fn flushed(&self) {
+    fn flushed(&self, context: &Context<'_>) {
         let mut state = self.state.lock();
-        let to_the_end = state.end != End::Open || state.many && self.connection.is_closing();
-        if state.open == 0 && !to_the_end {
-            let idle = state.busy.take();
+        if state.open == 0 && state.end == End::Open {
+            let Some(idle) = state.busy.take() else { return };
+            state.fresh = false;
             drop(state);
             drop(idle);
+        } else if self.many && !state.flushes.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            let replaced = state.flushes.replace(context.waker().clone());
+            drop(state);
+            drop(replaced);
         }
     }
 
     /// Whether it waits for a request, with nothing left to write, and there will be none.
-    fn is_over(&self, context: &mut Context<'_>) -> bool {
+    fn is_over(&self, context: &Context<'_>) -> bool {
         let lingered = self.connection.poll_lingered(context).is_ready();
         let mut state = self.state.lock();
-        if lingered && state.busy.is_none() {
-            state.end = End::Idle;
+        if !lingered || state.busy.is_some() {
+            return false;
         }
-        state.end == End::Idle
+        if mem::take(&mut state.fresh) {
+            if self.many {
+                // What was read may be a request, which h2 hands out only when it finds nothing more to read.
+                drop(state);
+                context.waker().wake_by_ref();
+            } else {
+                // A head that is not whole: it has what is left of the drain's time.
+                state.fresh = true;
+            }
+            return false;
+        }
+        state.end = End::Idle;
+        true
     }
 }
 
-/// A request that has come, until its answer is at its end.
+/// A request that has come, until nothing of its answer is left.
 pub(super) struct Begun(Arc<dyn Under>);
 
 impl Drop for Begun {
@@ -122,7 +151,13 @@ trait Under: Send + Sync {
 
 impl<S: Stream> Under for Flight<S> {
     fn ended(&self) {
-        self.state.lock().open -= 1;
+        let mut state = self.state.lock();
+        state.open -= 1;
+        let flushes = if state.open == 0 { state.flushes.take() } else { None };
+        drop(state);
+        if let Some(flushes) = flushes {
+            flushes.wake();
+        }
     }
 }
 
@@ -134,7 +169,11 @@ impl<S: Stream> AsyncRead for Io<S> {
         match Pin::new(&mut &self.0.connection).poll_read(context, buffer) {
             // Only where nothing has come: a request that has begun to is read.
             Poll::Pending if self.0.is_over(context) => Poll::Ready(Ok(0)),
-            read => read,
+            Poll::Ready(Ok(read @ 1..)) => {
+                self.0.has_read();
+                Poll::Ready(Ok(read))
+            }
+            other => other,
         }
     }
 }
@@ -152,8 +191,8 @@ impl<S: Stream> AsyncWrite for Io<S> {
         Pin::new(&mut &self.0.connection).poll_write_vectored(context, parts)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.flushed();
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.flushed(context);
         Poll::Ready(Ok(()))
     }
 

@@ -9,12 +9,17 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use winddown::Cancelled;
 
+use super::caught;
 use super::service::{Answer, BoxError};
 use crate::Tasks;
 
 /// Makes hyper serve connections: its builder for HTTP/1 ([`http1::Builder`], upgrades included), or for HTTP/2
 /// ([`http2::Builder`] with [`Tasks`] as its executor).
 pub trait Protocol: private::Sealed + Clone + Send + Sync + 'static {
+    /// Whether a connection has several requests at a time.
+    #[doc(hidden)]
+    const MANY: bool;
+
     #[doc(hidden)]
     fn serve<I, S, B>(&self, io: I, service: S, refusing: Cancelled) -> impl Future<Output = hyper::Result<()>> + Send
     where
@@ -33,6 +38,8 @@ mod private {
 
 /// Nothing is to be done at the refusal: the answers say that they are the last.
 impl Protocol for http1::Builder {
+    const MANY: bool = false;
+
     async fn serve<I, S, B>(&self, io: I, service: S, _: Cancelled) -> hyper::Result<()>
     where
         I: Read + Write + Unpin + Send + 'static,
@@ -46,6 +53,8 @@ impl Protocol for http1::Builder {
 }
 
 impl Protocol for http2::Builder<Tasks> {
+    const MANY: bool = true;
+
     async fn serve<I, S, B>(&self, io: I, service: S, mut refusing: Cancelled) -> hyper::Result<()>
     where
         I: Read + Write + Unpin + Send + 'static,
@@ -70,6 +79,6 @@ impl Protocol for http2::Builder<Tasks> {
 /// hyper's own tasks, one for each stream of HTTP/2.
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     fn execute(&self, future: F) {
-        self.spawn_untracked(future);
+        self.spawn_untracked(caught(self.shutdown().clone(), "http request", future));
     }
 }

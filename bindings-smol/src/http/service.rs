@@ -3,11 +3,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper::body::{self, Body, Frame, SizeHint};
+use hyper::body::{self, Body, Buf, Frame, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -47,7 +48,7 @@ where
         let many = request.version() >= Version::HTTP_2;
         let connects = request.method() == Method::CONNECT;
         let flight = self.flight.clone();
-        let Ok(begun) = flight.begin(many) else {
+        let Ok(begun) = flight.begin() else {
             return Box::pin(async move { Ok(too_late(many)) });
         };
         request.extensions_mut().insert(self.refusing.clone());
@@ -56,7 +57,7 @@ where
             let mut answer = answer.await?;
             let upgrades =
                 answer.status() == StatusCode::SWITCHING_PROTOCOLS || connects && answer.status().is_success();
-            if upgrades && !many {
+            if upgrades {
                 flight.upgrade();
             } else if !many && flight.connection().is_closing() {
                 flight.set_last();
@@ -83,22 +84,52 @@ pin_project! {
         // `None`: nothing.
         #[pin]
         body: Option<B>,
-        begun: Option<Begun>,
+        begun: Option<Arc<Begun>>,
+    }
+}
+
+/// A piece of an answer. HTTP/2 has taken the whole answer long before it is written: as long as pieces of it are kept there,
+/// it is under way.
+pub struct Part<D> {
+    data: D,
+    _begun: Option<Arc<Begun>>,
+}
+
+impl<D: Buf> Buf for Part<D> {
+    fn remaining(&self) -> usize {
+        self.data.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.data.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> usize {
+        self.data.chunks_vectored(parts)
+    }
+
+    fn advance(&mut self, by: usize) {
+        self.data.advance(by);
+    }
+}
+
+impl<D> fmt::Debug for Part<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").finish_non_exhaustive()
     }
 }
 
 impl<B: Body> Body for Answer<B> {
-    type Data = B::Data;
+    type Data = Part<B::Data>;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        match self.project().body.as_pin_mut() {
-            Some(body) => body.poll_frame(context),
-            None => Poll::Ready(None),
-        }
+        let this = self.project();
+        let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
+        body.poll_frame(context).map_ok(|frame| frame.map_data(|data| Part { data, _begun: this.begun.clone() }))
     }
 
     fn is_end_stream(&self) -> bool {

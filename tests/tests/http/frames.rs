@@ -5,9 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+const WINDOW: u8 = 8;
 const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -50,6 +52,20 @@ impl Frames {
         self.send(HEADERS, END_STREAM | END_HEADERS, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'x']);
     }
 
+    /// Wants a tunnel to somewhere.
+    pub(crate) fn tunnel(&mut self, stream: u32) {
+        // A method by the table's name for it, and an authority of one letter.
+        let head = [&[0x02, 7], &b"CONNECT"[..], &[0x41, 1, b'x']].concat();
+        self.send(HEADERS, END_HEADERS, stream, &head);
+    }
+
+    /// Takes as much as anybody sends.
+    pub(crate) fn widen(&mut self) {
+        const INITIAL_WINDOW: [u8; 2] = [0, 4];
+        self.send(SETTINGS, 0, 0, &[&INITIAL_WINDOW[..], &(u32::MAX >> 1).to_be_bytes()].concat());
+        self.send(WINDOW, 0, 0, &(1_u32 << 30).to_be_bytes());
+    }
+
     /// The next frame that is not the connection's own affair; `None` at its end. What asks for an acknowledgement gets it.
     pub(crate) fn next(&mut self) -> Option<Frame> {
         loop {
@@ -63,7 +79,7 @@ impl Frames {
             match frame.kind {
                 SETTINGS if frame.flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]),
                 PING if frame.flags & ACK == 0 => self.send(PING, ACK, 0, &frame.body),
-                DATA | HEADERS | GOAWAY => return Some(frame),
+                DATA | HEADERS | RESET | GOAWAY => return Some(frame),
                 _ => {}
             }
         }

@@ -18,7 +18,7 @@ use hyper::{Request, Response};
 use smol::{Async, Executor, channel};
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
 use winddown_smol::http::{self, Protocol};
-use winddown_smol::{Budget, Exit, Incoming, Milestone, Outcome, Phase, Reason, Shutdown, Tasks};
+use winddown_smol::{Budget, Exit, Incoming, Milestone, Outcome, Phase, Reason, Shutdown, Spawned, Tasks};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -47,9 +47,26 @@ impl Server {
         S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<String>> + Send + 'static,
     {
+        let service = service_fn(move |request| {
+            let answer = service(request);
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        let executor = Arc::new(Executor::new());
+        let spawning = executor.clone();
+        let spawn = move |task: Spawned| spawning.spawn(task).detach();
+        Self::spawning(&executor, spawn, |incoming, tasks| {
+            http::serve(incoming, protocol(tasks.clone()), service, tasks)
+        })
+    }
+
+    /// With whatever serves, and with tasks spawned in whatever way.
+    fn spawning<F: Future<Output = ()> + Send + 'static>(
+        executor: &Arc<Executor<'static>>,
+        spawn: impl Fn(Spawned) + Send + Sync + 'static,
+        serve: impl FnOnce(Incoming<TcpListener>, Tasks) -> F,
+    ) -> Self {
         let clock = ManualClock::new();
         let shutdown = Shutdown::builder().budget(Budget::new(secs(11))).manual_clock(&clock).build().unwrap();
-        let executor = Arc::new(Executor::new());
         for _ in 0..2 {
             let (executor, over) = (executor.clone(), shutdown.token_at(Milestone::Done));
             thread::spawn(move || smol::block_on(executor.run(over.run_until(pending::<()>()))));
@@ -57,14 +74,8 @@ impl Server {
         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.get_ref().local_addr().unwrap();
         let incoming = Incoming::new(listener, &shutdown).unwrap();
-        let spawning = executor.clone();
-        let tasks = shutdown.tasks(move |task| spawning.spawn(task).detach());
-        let service = service_fn(move |request| {
-            let answer = service(request);
-            async { Ok::<_, Infallible>(answer.await) }
-        });
         let (close, closed) = mpsc::channel();
-        let serve = http::serve(incoming, protocol(tasks.clone()), service, tasks);
+        let serve = serve(incoming, shutdown.tasks(spawn));
         executor.spawn(async move { drop((serve.await, close)) }).detach();
         Self { clock, shutdown, address, closed }
     }
@@ -242,6 +253,63 @@ fn a3_a_request_that_has_begun_is_not_cut_by_the_end_of_the_linger() {
         drop(client);
         assert_clean(&server.shutdown.threads().run().report);
     });
+}
+
+/// The same for a head that comes in two pieces.
+#[test]
+fn a3_nor_is_a_head_that_has_begun() {
+    must_end(|| {
+        let server = Server::start(echo);
+        let mut client = server.connect();
+        client.get("/first");
+        assert_eq!(client.answer(), (false, "/first".to_owned()));
+        server.refuse();
+        client.send("GET /last HTTP/1.1\r\nHost: x\r\n");
+        server.end_linger();
+        // It waits for as long again, and no longer.
+        server.clock.wait_for_sleeper(secs(1));
+        client.send("\r\n");
+        assert_eq!(client.answer(), (true, "/last".to_owned()));
+        drop(client);
+        assert_clean(&server.shutdown.threads().run().report);
+    });
+}
+
+/// A3: the executor was busy for longer than the linger, and the request in the socket all the while.
+#[test]
+fn a3_a_request_that_nobody_has_read_by_the_end_of_the_linger_is_answered() {
+    must_end(|| {
+        let serve = |incoming, tasks: Tasks| {
+            let service = service_fn(|request| async { Ok::<_, Infallible>(echo(request).await) });
+            http::serve(incoming, http1::Builder::new(), service, tasks)
+        };
+        let (server, go) = late(serve);
+        let mut client = server.connect();
+        client.get("/early");
+        server.refuse();
+        server.end_linger();
+        go.send(()).unwrap();
+        assert_eq!(client.answer(), (true, "/early".to_owned()));
+        drop(client);
+        assert_clean(&server.shutdown.threads().run().report);
+    });
+}
+
+/// A server whose connections are accepted, and served from when they are let go.
+fn late<F: Future<Output = ()> + Send + 'static>(
+    serve: impl FnOnce(Incoming<TcpListener>, Tasks) -> F,
+) -> (Server, mpsc::Sender<()>) {
+    let (go, let_go) = mpsc::channel();
+    let (held, holding) = mpsc::channel::<Spawned>();
+    let executor = Arc::new(Executor::new());
+    let spawning = executor.clone();
+    thread::spawn(move || {
+        let_go.recv().unwrap();
+        for task in holding {
+            spawning.spawn(task).detach();
+        }
+    });
+    (Server::spawning(&executor, move |task| drop(held.send(task)), serve), go)
 }
 
 /// A6: a close with bytes unread is a reset, which may overtake the answer.

@@ -86,7 +86,7 @@ pub(super) const IN_TASKS: &[Bug] = &[
     Bug {
         what: "the report does not wait for wakers under way",
         file: DRIVE,
-        from: "(self.observers.are_done() && !inner.is_waking())",
+        from: "let woken = !inner.is_waking() || self.now >= woken_by;",
         to: "self.observers.are_done()",
         by: Loom("waker::a_task_against_the_driver"),
         says: "expected Clean",
