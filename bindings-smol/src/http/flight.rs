@@ -66,7 +66,8 @@ impl<S: Stream> Flight<S> {
 
     /// Whether the client may still send what would destroy the last answer on its way (A6).
     pub(super) fn wants_lingering(&self) -> bool {
-        matches!(self.state.lock().end, End::Open | End::Last)
+        // Who speaks HTTP/2 says something to everything that it is told.
+        self.many || matches!(self.state.lock().end, End::Open | End::Last)
     }
 
     /// A request has come.
