@@ -197,7 +197,7 @@ pub(super) const IN_BINDING: &[Bug] = &[
         file: DRIVE,
         from: " + inner.kickers.running();",
         to: " + inner.kickers.running().min(0);",
-        by: Races,
+        by: Loom("shutdown::a_kicker_taken_back_against_the_trigger"),
         says: "something failed",
     },
     Bug {
