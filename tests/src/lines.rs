@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -64,6 +65,30 @@ pub fn ask_once(address: std::net::SocketAddr) -> Fate {
     let mut answer = String::new();
     let asked = (&stream).write_all(b"?\n").and_then(|()| BufReader::new(&stream).read_line(&mut answer));
     if asked.is_ok() && answer.ends_with("?\n") { Fate::Answered } else { Fate::Reset }
+}
+
+/// Four clients who connect and ask without a pause until they are refused, and what becomes of each question. When this
+/// returns, some have been answered.
+///
+/// # Panics
+///
+/// When one is not, before anything has been done about it.
+#[must_use]
+pub fn without_a_pause(address: std::net::SocketAddr) -> mpsc::Receiver<Fate> {
+    let (sender, fates) = mpsc::channel();
+    for _ in 0..4 {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            loop {
+                let fate = ask_once(address);
+                if sender.send(fate).is_err() || fate == Fate::Refused {
+                    return;
+                }
+            }
+        });
+    }
+    assert_eq!(fates.iter().take(20).filter(|&fate| fate == Fate::Answered).count(), 20);
+    fates
 }
 
 /// One line from a stream.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
 use winddown::{Acceptor, Budget, Connection, Milestone, Outcome, Reason, Shutdown, lingering_close};
 use winddown_tests::child::Child;
-use winddown_tests::lines::{Fate, ask_once, read_line, serve, serve_all};
+use winddown_tests::lines::{Fate, ask_once, read_line, serve, serve_all, without_a_pause};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -89,21 +89,7 @@ fn a5_nobody_slips_in_between_the_last_accept_and_the_close() {
             let (_, shutdown) = timed();
             let (acceptor, address) = tcp(&shutdown);
             let acceptor = thread::spawn(move || serve_all(acceptor));
-            let (sender, fates) = mpsc::channel();
-            for _ in 0..4 {
-                let sender = sender.clone();
-                thread::spawn(move || {
-                    loop {
-                        let fate = ask_once(address);
-                        if sender.send(fate).is_err() || fate == Fate::Refused {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            // Some have been served: they are at it.
-            assert_eq!(fates.iter().take(20).filter(|&fate| fate == Fate::Answered).count(), 20);
+            let fates = without_a_pause(address);
             shutdown.trigger(Reason::Requested);
             assert_clean(&shutdown.run().report);
             acceptor.join().unwrap();

@@ -1,8 +1,80 @@
-//! What the programs of the bindings have in common: passes with and without a label, and what a report says.
+//! What the programs of the bindings have in common: calls, stages, passes with and without a label, and what a report says.
 
 use winddown::{Labelled, OwnedPass, Priority, Refused, Report, Shutdown};
 
-use crate::scenarios::{Row, Straggler, Summary};
+use crate::scenarios::{Does, Row, Stage, Straggler, Summary};
+
+/// What is the same call of `winddown` in every harness that has `shutdown` and `clock`.
+macro_rules! calls {
+    () => {
+        type Pass = $crate::harness::binding::Held;
+
+        fn now(&self) -> Duration {
+            self.clock.now()
+        }
+
+        fn advance(&mut self, by: Duration) {
+            self.clock.advance(by);
+        }
+
+        fn sleeps_until(&mut self, at: Duration) {
+            self.clock.wait_for_sleeper(at);
+        }
+
+        fn phase(&self) -> Phase {
+            self.shutdown.phase()
+        }
+
+        fn has_reached(&self, milestone: Milestone) -> bool {
+            self.shutdown.token_at(milestone).should_stop()
+        }
+
+        fn trigger(&mut self, reason: Reason) -> bool {
+            self.shutdown.trigger(reason)
+        }
+
+        fn trigger_with(&mut self, reason: Reason, message: &'static str) -> bool {
+            self.shutdown.trigger_with(reason, message)
+        }
+
+        fn force(&mut self) -> bool {
+            self.shutdown.force()
+        }
+
+        fn enter(&mut self, class: Priority, label: Option<&'static str>) -> Result<Held, Refused> {
+            Held::enter(&self.shutdown, class, label)
+        }
+
+        fn split(pass: &Held) -> Result<Held, Refused> {
+            pass.split()
+        }
+
+        fn go_on(&mut self, turns: u32) {
+            (0..turns).for_each(|_| std::hint::spin_loop());
+        }
+    };
+}
+pub(super) use calls;
+
+/// A stage as the setup has it, but for what its hooks do.
+pub(super) fn outline(stage: &Stage) -> winddown::Stage {
+    let mut outline = winddown::Stage::new(stage.name);
+    for &after in &stage.after {
+        outline = outline.after(after);
+    }
+    if let Some(time) = stage.reserve {
+        outline = outline.reserve(time);
+    }
+    if let Some(time) = stage.limit {
+        outline = outline.limit(time);
+    }
+    outline
+}
+
+/// How many hooks meet.
+pub(super) fn meet(stages: &[Stage]) -> usize {
+    stages.iter().flat_map(|stage| &stage.hooks).filter(|does| **does == Does::Meets).count()
+}
 
 /// A pass, with a label or without.
 #[derive(Debug)]

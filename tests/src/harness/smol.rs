@@ -14,7 +14,7 @@ use smol::{Executor, Task, block_on};
 use winddown_smol::testing::ManualClock;
 use winddown_smol::{Exit, Milestone, Phase, Priority, Reason, Refused, Shutdown};
 
-use super::binding::{Held, summary};
+use super::binding::{Held, calls, meet, outline, summary};
 use crate::scenarios::{Does, Harness, Setup, Stage, Summary, Worker};
 
 /// Workers and hooks are tasks; hooks are polled by the task that awaits `run`.
@@ -36,13 +36,12 @@ type Latch = Sender<()>;
 impl Harness for Smol {
     const NAME: &'static str = "smol";
 
-    type Pass = Held;
+    calls!();
 
     fn set_up(setup: Setup) -> Result<Self, String> {
         let clock = ManualClock::new();
         let mut builder = Shutdown::builder().budget(setup.budget).escalation(setup.escalation).manual_clock(&clock);
-        let meet = setup.stages.iter().flat_map(|stage| &stage.hooks).filter(|does| **does == Does::Meets).count();
-        let (meeting, mut latches) = (Arc::new(Barrier::new(meet)), Vec::new());
+        let (meeting, mut latches) = (Arc::new(Barrier::new(meet(&setup.stages))), Vec::new());
         for stage in setup.stages {
             let (latch, opened) = channel::bounded(1);
             latches.push((stage.name, latch));
@@ -60,48 +59,8 @@ impl Harness for Smol {
         Ok(Self { shutdown, clock, executor, run, latches, workers, at_work, _threads: threads })
     }
 
-    fn now(&self) -> Duration {
-        self.clock.now()
-    }
-
-    fn advance(&mut self, by: Duration) {
-        self.clock.advance(by);
-    }
-
-    fn sleeps_until(&mut self, at: Duration) {
-        self.clock.wait_for_sleeper(at);
-    }
-
-    fn phase(&self) -> Phase {
-        self.shutdown.phase()
-    }
-
-    fn has_reached(&self, milestone: Milestone) -> bool {
-        self.shutdown.token_at(milestone).should_stop()
-    }
-
     fn reach(&mut self, milestone: Milestone) {
         block_on(self.shutdown.token_at(milestone).cancelled());
-    }
-
-    fn trigger(&mut self, reason: Reason) -> bool {
-        self.shutdown.trigger(reason)
-    }
-
-    fn trigger_with(&mut self, reason: Reason, message: &'static str) -> bool {
-        self.shutdown.trigger_with(reason, message)
-    }
-
-    fn force(&mut self) -> bool {
-        self.shutdown.force()
-    }
-
-    fn enter(&mut self, class: Priority, label: Option<&'static str>) -> Result<Held, Refused> {
-        Held::enter(&self.shutdown, class, label)
-    }
-
-    fn split(pass: &Held) -> Result<Held, Refused> {
-        pass.split()
     }
 
     fn worker(&mut self, pass: Option<Held>, until: Milestone) -> Worker {
@@ -139,10 +98,6 @@ impl Harness for Smol {
         block_on(has_entered.recv()).expect("the program runs");
     }
 
-    fn go_on(&mut self, turns: u32) {
-        (0..turns).for_each(|_| std::hint::spin_loop());
-    }
-
     fn release(&mut self, stage: &'static str) {
         let (_, latch) = self.latches.iter().find(|(name, _)| *name == stage).expect("a stage of the setup");
         latch.close();
@@ -178,19 +133,10 @@ impl fmt::Debug for Smol {
     }
 }
 
-fn described(stage: Stage, opened: &Receiver<()>, meeting: &Arc<Barrier>) -> winddown_smol::Stage {
-    let mut described = winddown_smol::Stage::new(stage.name);
-    for after in stage.after {
-        described = described.after(after);
-    }
-    if let Some(time) = stage.reserve {
-        described = described.reserve(time);
-    }
-    if let Some(time) = stage.limit {
-        described = described.limit(time);
-    }
+fn described(stage: Stage, opened: &Receiver<()>, meeting: &Arc<Barrier>) -> winddown::Stage {
+    let mut described = outline(&stage);
     for does in stage.hooks {
-        described = described.hook(do_it(does, opened.clone(), meeting.clone()));
+        described = described.async_hook(do_it(does, opened.clone(), meeting.clone()));
     }
     described
 }

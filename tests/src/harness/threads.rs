@@ -8,7 +8,7 @@ use std::time::Duration;
 use winddown::testing::ManualClock;
 use winddown::{Milestone, Phase, Priority, Reason, Refused, Shutdown};
 
-use super::binding::{Held, summary};
+use super::binding::{Held, calls, meet, outline, summary};
 use crate::scenarios::{Does, Harness, Setup, Stage, Summary, Worker};
 
 /// Workers and hooks are threads.
@@ -43,13 +43,12 @@ impl Latch {
 impl Harness for Threads {
     const NAME: &'static str = "threads";
 
-    type Pass = Held;
+    calls!();
 
     fn set_up(setup: Setup) -> Result<Self, String> {
         let clock = ManualClock::new();
         let mut builder = Shutdown::builder().budget(setup.budget).escalation(setup.escalation).manual_clock(&clock);
-        let meet = setup.stages.iter().flat_map(|stage| &stage.hooks).filter(|does| **does == Does::Meets).count();
-        let (meeting, mut latches) = (Arc::new(Barrier::new(meet)), Vec::new());
+        let (meeting, mut latches) = (Arc::new(Barrier::new(meet(&setup.stages))), Vec::new());
         for stage in setup.stages {
             let latch = Arc::new(Latch::default());
             latches.push((stage.name, latch.clone()));
@@ -59,48 +58,8 @@ impl Harness for Threads {
         Ok(Self { shutdown, clock, latches, workers: Vec::new(), at_work: Arc::default() })
     }
 
-    fn now(&self) -> Duration {
-        self.clock.now()
-    }
-
-    fn advance(&mut self, by: Duration) {
-        self.clock.advance(by);
-    }
-
-    fn sleeps_until(&mut self, at: Duration) {
-        self.clock.wait_for_sleeper(at);
-    }
-
-    fn phase(&self) -> Phase {
-        self.shutdown.phase()
-    }
-
-    fn has_reached(&self, milestone: Milestone) -> bool {
-        self.shutdown.token_at(milestone).should_stop()
-    }
-
     fn reach(&mut self, milestone: Milestone) {
         self.shutdown.token_at(milestone).wait();
-    }
-
-    fn trigger(&mut self, reason: Reason) -> bool {
-        self.shutdown.trigger(reason)
-    }
-
-    fn trigger_with(&mut self, reason: Reason, message: &'static str) -> bool {
-        self.shutdown.trigger_with(reason, message)
-    }
-
-    fn force(&mut self) -> bool {
-        self.shutdown.force()
-    }
-
-    fn enter(&mut self, class: Priority, label: Option<&'static str>) -> Result<Held, Refused> {
-        Held::enter(&self.shutdown, class, label)
-    }
-
-    fn split(pass: &Held) -> Result<Held, Refused> {
-        pass.split()
     }
 
     fn worker(&mut self, pass: Option<Held>, until: Milestone) -> Worker {
@@ -137,10 +96,6 @@ impl Harness for Threads {
         has_entered.recv().expect("the program runs");
     }
 
-    fn go_on(&mut self, turns: u32) {
-        (0..turns).for_each(|_| std::hint::spin_loop());
-    }
-
     fn release(&mut self, stage: &'static str) {
         let (_, latch) = self.latches.iter().find(|(name, _)| *name == stage).expect("a stage of the setup");
         latch.open();
@@ -168,16 +123,7 @@ impl Threads {
 }
 
 fn described(stage: Stage, latch: &Arc<Latch>, meeting: &Arc<Barrier>) -> winddown::Stage {
-    let mut described = winddown::Stage::new(stage.name);
-    for after in stage.after {
-        described = described.after(after);
-    }
-    if let Some(time) = stage.reserve {
-        described = described.reserve(time);
-    }
-    if let Some(time) = stage.limit {
-        described = described.limit(time);
-    }
+    let mut described = outline(&stage);
     for does in stage.hooks {
         let (latch, meeting) = (latch.clone(), meeting.clone());
         described = described.hook(move || does_it(does, &latch, &meeting));

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use smol::{Async, Executor, block_on};
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
 use winddown::{Listener, Stream};
 use winddown_smol::{Budget, Connection, Incoming, Milestone, Outcome, Reason, Shutdown};
-use winddown_tests::lines::{Fate, ask_once, read_line};
+use winddown_tests::lines::{Fate, ask_once, read_line, without_a_pause};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 use winddown_tests::sys;
@@ -184,21 +184,7 @@ fn a5_nobody_slips_in_between_the_last_accept_and_the_close() {
             let (_, shutdown) = timed();
             let (incoming, address) = tcp(&shutdown);
             let (_executor, accept) = serving(incoming);
-            let (sender, fates) = mpsc::channel();
-            for _ in 0..4 {
-                let sender = sender.clone();
-                thread::spawn(move || {
-                    loop {
-                        let fate = ask_once(address);
-                        if sender.send(fate).is_err() || fate == Fate::Refused {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            // Some have been served: they are at it.
-            assert_eq!(fates.iter().take(20).filter(|&fate| fate == Fate::Answered).count(), 20);
+            let fates = without_a_pause(address);
             shutdown.trigger(Reason::Requested);
             assert_clean(&block_on(shutdown.run()).report);
             block_on(accept);
