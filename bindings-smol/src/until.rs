@@ -10,6 +10,8 @@ use winddown::{Cancelled, Token};
 /// A reader, writer or stream that ends when a token tells: the reader with the end of the file, the stream with [`None`], the
 /// writer with [`io::ErrorKind::ConnectionAborted`]. Whoever is pending in it is woken.
 ///
+/// What it is made of has to be [`Unpin`]: `Box::pin` makes anything so.
+///
 /// What the writer has taken before can still be flushed, and it can be closed.
 ///
 /// ```
