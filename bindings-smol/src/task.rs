@@ -48,13 +48,13 @@ impl Tasks {
         Self { shutdown, spawn: Arc::new(spawn), label: "task".into(), class: Priority::default() }
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(all(unix, feature = "http"))]
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.shutdown
     }
 
     /// Spawns what is no admitted work.
-    #[cfg(feature = "http")]
+    #[cfg(all(unix, feature = "http"))]
     pub(crate) fn spawn_untracked(&self, task: impl Future<Output = ()> + Send + 'static) {
         (self.spawn)(Box::pin(task));
     }
