@@ -125,7 +125,7 @@ impl<S: Stream> Flight<S> {
                 drop(state);
                 context.waker().wake_by_ref();
             } else {
-                // A head that is not whole: it has what is left of the drain's time.
+                // A head that is not whole: it has as long again, which is how long the drain waits for idle ones.
                 state.fresh = true;
             }
             return false;
