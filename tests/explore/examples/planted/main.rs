@@ -1,4 +1,4 @@
-//! Plants bugs in a copy of the checkout, one at a time, and runs the exploration that has to notice.
+//! Plants bugs in copies of the checkout, one at a time in each, and runs the exploration that has to notice.
 //!
 //! `cargo run -p winddown-explore --example planted` plants all of them, and fails when one is not noticed; with an
 //! argument, those that have it in their description or their file's name. `-- --table` prints the table in CONTRIBUTING.md instead.
@@ -13,9 +13,13 @@ use std::env;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
+use std::slice;
+use std::sync::Mutex;
+use std::thread;
 
 use self::in_binding::IN_BINDING;
 use self::in_core::IN_CORE;
@@ -76,10 +80,24 @@ fn main() -> io::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let checkout = Checkout::new()?;
-    let (mut tried, mut missed) = (0, 0);
-    for bug in bugs().filter(|bug| bug.what.contains(&argument) || bug.file.contains(&argument)) {
-        tried += 1;
+    let wanted: Vec<&Bug> = bugs().filter(|bug| bug.what.contains(&argument) || bug.file.contains(&argument)).collect();
+    let gardeners = thread::available_parallelism().map_or(1, NonZero::get).min(wanted.len());
+    let left = &Mutex::new(wanted.iter());
+    let missed = thread::scope(|scope| {
+        let gardeners: Vec<_> = (0..gardeners).map(|number| scope.spawn(move || plant_all(number, left))).collect();
+        gardeners.into_iter().map(|gardener| gardener.join().expect("it reports")).sum::<io::Result<usize>>()
+    })?;
+    println!("{} planted, {missed} missed", wanted.len());
+    Ok(if !wanted.is_empty() && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Plants what is left, one after the other, in a copy of its own. How many were missed.
+fn plant_all(number: usize, left: &Mutex<slice::Iter<'_, &Bug>>) -> io::Result<usize> {
+    let checkout = Checkout::new(number)?;
+    let mut missed = 0;
+    loop {
+        let next = left.lock().expect("nobody panics with it").next();
+        let Some(bug) = next else { return Ok(missed) };
         match checkout.plant(bug)? {
             Ok(said) => println!("caught  {}: by {}\n        {said}", bug.what, bug.by),
             Err(said) => {
@@ -88,8 +106,6 @@ fn main() -> io::Result<ExitCode> {
             }
         }
     }
-    println!("{tried} planted, {missed} missed");
-    Ok(if tried > 0 && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Checkout {
@@ -100,9 +116,9 @@ struct Checkout {
 impl Checkout {
     /// A copy of the files that git knows or would know, within the build folder. cargo's settings are the checkout's. Its
     /// own build folder is another: cargo takes the two for the same packages, and what is built here has bugs.
-    fn new() -> io::Result<Self> {
+    fn new(number: usize) -> io::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-        let copy = root.join("target/planted");
+        let copy = root.join(format!("target/planted/{number}"));
         let listed = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".", ":!.cargo"])
             .current_dir(&root)
@@ -115,7 +131,7 @@ impl Checkout {
             fs::create_dir_all(to.parent().expect("below the root"))?;
             fs::copy(root.join(file), to)?;
         }
-        let built = root.join("target/planted-builds");
+        let built = root.join(format!("target/planted-builds/{number}"));
         fs::create_dir_all(&built)?;
         symlink(built, copy.join("target"))?;
         Ok(Self { root, copy })
