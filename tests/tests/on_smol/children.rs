@@ -264,3 +264,20 @@ fn p9_a_waker_of_the_parent_may_drop_and_stop_its_children() {
         drop((kept, heard));
     });
 }
+
+/// A task that is woken before the child is told, in the order in which they came, finds that it should stop.
+#[test]
+fn a_child_knows_at_once_what_its_parent_knows() {
+    must_end(|| {
+        let shutdown = timed().1.build().unwrap();
+        let child = Arc::new(Mutex::new(None::<Child>));
+        let (asked, knew) = mpsc::channel();
+        let asks = child.clone();
+        let waker = waker(move || asked.send(asks.lock().unwrap().as_ref().unwrap().should_stop()).unwrap());
+        let _first = registered(&shutdown.token(), &waker);
+        *child.lock().unwrap() = Some(shutdown.token().child());
+        shutdown.trigger(Reason::Requested);
+        assert!(knew.recv().unwrap());
+        assert_clean(&shutdown.threads().run().report);
+    });
+}

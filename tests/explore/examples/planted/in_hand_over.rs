@@ -203,14 +203,6 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
         says: "deadlock",
     },
     Bug {
-        what: "P4: a child that comes late knows nothing of its parent",
-        file: CHILD,
-        from: "self.knot.waiters.has_reached(STOPPED) || self.parent.token().should_stop()",
-        to: "self.knot.waiters.has_reached(STOPPED)",
-        by: Loom("child::one_that_is_made_against_the_trigger"),
-        says: "deadlock",
-    },
-    Bug {
         what: "P4: those of a child are told, and it has not stopped",
         file: CHILD,
         from: "self.inner.wake_branch(&self.waiters, self.waiters.reach(STOPPED));",
