@@ -20,6 +20,8 @@ fn threads() -> Vec<String> {
     let mut own: Vec<_> = names.map(|name| name.trim().to_owned()).filter(|name| name.starts_with("wd:")).collect();
     own.retain(|name| name != "wd:wakers");
     own.sort();
+    // One that has just begun has its parent's name, until it has taken its own.
+    own.dedup();
     own
 }
 
