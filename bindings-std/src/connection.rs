@@ -13,11 +13,11 @@ use std::time::Duration;
 use winddown_core::{Milestone, Priority, Refused};
 
 use crate::connections::{Late, LatePass, Open};
-use crate::hook;
 use crate::inner::Inner;
 use crate::kicker::Kicker;
 use crate::socket::Stream;
 use crate::sync::{Arc, AtomicU32, Mutex, Ordering, thread};
+use crate::wait::wake_all;
 use crate::{OwnedPass, Pass, Shutdown};
 
 /// A line's state counts its guards; none is idle.
@@ -208,7 +208,7 @@ impl<S: Stream> Line<S> {
     fn end_if_over(&self) {
         let owner = if self.inner.connections.has_lingered() { self.end() } else { None };
         // Who panics is no reason for whoever was busy to.
-        let _ = owner.map(|waker| hook::caught(|| waker.wake()));
+        let _ = wake_all(owner);
     }
 }
 

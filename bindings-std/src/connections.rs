@@ -10,9 +10,9 @@ use std::time::Duration;
 use winddown_core::Refused;
 
 use crate::OwnedPass;
-use crate::hook;
 use crate::inner::Inner;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
+use crate::wait::wake_all;
 
 /// All that are open.
 #[derive(Default)]
@@ -76,10 +76,8 @@ impl Connections {
     pub(crate) fn feed(&self) {
         if self.starving.swap(false, Ordering::AcqRel) {
             let hungry = std::mem::take(&mut *self.hungry.lock());
-            for waker in hungry {
-                // Who panics keeps nobody from being woken, nor a connection from being closed.
-                let _ = hook::caught(|| waker.wake());
-            }
+            // Who panics keeps nobody from being woken, nor a connection from being closed.
+            let _ = wake_all(hungry);
         }
     }
 
@@ -91,7 +89,7 @@ impl Connections {
             hungry.push(waker);
         }
         drop(hungry);
-        // Release pairs with the acquire of the swap in `remove`. A swap as there: of the two the later finds what the earlier
+        // Release pairs with the acquire of the swap in `feed`. A swap as there: of the two the later finds what the earlier
         // left. (A store does, too, with a descriptor that was looked for in between; but loom does not know that.)
         self.starving.swap(true, Ordering::Release);
     }
@@ -110,15 +108,15 @@ impl Connections {
         self.lingered.load(Ordering::SeqCst)
     }
 
+    // In the next two the driver holds the lock, and no share of its own: it would be the last one of a connection that goes
+    // meanwhile, and stream and waker are a stranger's (P6). What is called with the lock held is the system's.
+
     /// The linger is over. `SeqCst` with `Line::end_if_over`. Those who end theirs themselves.
     pub(crate) fn end_idle(&self) -> Vec<Waker> {
         self.lingered.store(true, Ordering::SeqCst);
         let table = self.table.lock();
         table.open.values().filter(|line| line.is_idle()).filter_map(|line| line.end()).collect()
     }
-
-    // In these two the driver holds the lock, and no share of its own: it would be the last one of a connection that goes
-    // meanwhile, and stream and waker are a stranger's (P6). What is called with the lock held is the system's.
 
     /// Cuts all that are left, and whoever comes from now on, and says who was at work.
     pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {

@@ -2,7 +2,6 @@
 //! else's code: hooks, kickers, wakers and observers have threads of their own (P6).
 
 use std::panic::Location;
-use std::task::Waker;
 use std::time::Duration;
 
 use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Repeats, Sequence, Step};
@@ -15,6 +14,7 @@ use crate::observe::{Notice, Observers};
 use crate::report::{Holder, Part, Straggler};
 use crate::stage_run::StageRun;
 use crate::sync::Arc;
+use crate::wait::wake_all;
 
 /// The least time for wakers to return in, who may have to begin a thread first: with a flush of 0, too.
 const WAKES: Duration = Duration::from_millis(100);
@@ -311,8 +311,9 @@ impl<'a> Drive<'a> {
         inner.publish(report);
         let (awaiting, tasks) = inner.hand_over.end();
         bury(inner, tasks);
-        // The last that the driver does: nobody waits for it any more, whatever a waker does.
-        wake(awaiting);
+        // The last that the driver does: nobody waits for it any more, whatever a waker does, nor is there a report any more to
+        // name one in that panics.
+        let _ = wake_all(awaiting);
     }
 
     fn report(&mut self, outcome: Outcome) -> Report {
@@ -362,12 +363,5 @@ fn bury(inner: &Inner, tasks: Vec<Task>) {
 fn judge_failures(report: &mut Report) {
     if !report.failures.is_empty() {
         report.outcome = report.outcome.max(Outcome::Failed);
-    }
-}
-
-/// One that panics keeps nobody from being woken. There is no report any more to name it in.
-fn wake(wakers: Vec<Waker>) {
-    for waker in wakers {
-        let _ = hook::caught(|| waker.wake());
     }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use winddown_core::Milestone;
 
 use self::slab::Slab;
-pub(crate) use self::wake::Due;
 use self::wake::Wakes;
+pub(crate) use self::wake::{Due, wake_all};
 use crate::clock::Clock;
 use crate::event_count::EventCount;
 #[cfg(unix)]

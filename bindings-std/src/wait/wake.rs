@@ -27,14 +27,19 @@ impl Due {
 
     /// Wakes every one of them. What those said who panicked.
     fn wake(self) -> Vec<String> {
-        let mut wakers = self.0.into_iter().flat_map(Slab::into_wakers);
-        let mut panics = Vec::new();
-        // Behind one that panics it goes on with the next.
-        while let Err(Panicked(message)) = hook::caught(|| wakers.by_ref().for_each(Waker::wake)) {
-            panics.push(message);
-        }
-        panics
+        wake_all(self.0.into_iter().flat_map(Slab::into_wakers))
     }
+}
+
+/// Wakes every one of them. What those said who panicked.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) -> Vec<String> {
+    let mut wakers = wakers.into_iter();
+    let mut panics = Vec::new();
+    // Behind one that panics it goes on with the next.
+    while let Err(Panicked(message)) = hook::caught(|| wakers.by_ref().for_each(Waker::wake)) {
+        panics.push(message);
+    }
+    panics
 }
 
 /// The wakes under way, and those that went wrong.

@@ -189,7 +189,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: those who await the end are not told",
         file: DRIVE,
-        from: "        wake(awaiting);",
+        from: "        let _ = wake_all(awaiting);",
         to: "        drop(awaiting);",
         by: Loom("hand_over::a_task_that_comes_against_the_report"),
         says: "deadlock",
