@@ -1,26 +1,28 @@
-//! The register of open connections: who is idle, who is cut, and who is told when one has closed. Not here: their states
-//! (`connection`).
+//! The register of open connections: who is idle, awaited or cut, and which acceptors wait for a descriptor. Not here: one
+//! connection's own state (core's `connection`) and stream (`open`).
 
-use std::collections::BTreeMap;
-use std::net::Shutdown as Half;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
 
-use winddown_core::Refused;
+use winddown_core::ConnectionState;
 
-use crate::OwnedPass;
-use crate::inner::Inner;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
 use crate::wait::wake_all;
+
+/// How many connections are taken from the register at a time by work that takes long.
+const BATCH: usize = 64;
 
 /// All that are open.
 #[derive(Default)]
 pub(crate) struct Connections {
     table: Mutex<Table>,
-    /// The linger is over: who becomes idle is shut down for reading.
+    /// The same as in the table, for readers without the lock.
     lingered: AtomicBool,
-    /// Somebody waits for a descriptor to come free.
+    awaited: Mutex<Awaited>,
+    /// An acceptor waits for a descriptor to come free.
     starving: AtomicBool,
     hungry: Mutex<Vec<Waker>>,
 }
@@ -29,17 +31,30 @@ pub(crate) struct Connections {
 struct Table {
     next: u64,
     open: BTreeMap<u64, Arc<dyn Open>>,
-    /// All were cut; who comes now is too late.
+    /// The linger is over: a connection that is idle is settled, by the thread that finds it so.
+    lingered: bool,
+    /// All were cut; one that is added now is too late.
     over: bool,
+}
+
+/// The connections that the drain waits for because a request has begun to arrive.
+#[derive(Default)]
+struct Awaited {
+    /// How many there are. (Below zero for a moment, if one ends before its beginning was counted.)
+    count: isize,
+    /// Since when, in the order in which they began. Those that ended otherwise are left in it until their time is over.
+    since: VecDeque<(Duration, u64)>,
 }
 
 /// A connection to the register, whatever its stream.
 pub(crate) trait Open: Send + Sync {
-    fn is_idle(&self) -> bool;
-    /// Ends it for being idle: shut down for reading, or by its owner, who is to be woken.
-    fn end(&self) -> Option<Waker>;
-    fn close(&self, half: Half);
-    fn late(&self, id: u64, now: Duration) -> Late;
+    fn state(&self) -> &ConnectionState;
+    /// Awaits its request, or ends it. The waker of an owner that is to end it.
+    fn settle(&self) -> Option<Waker>;
+    /// The head time is over. The waker of an owner that is to end it.
+    fn expire(&self) -> Option<Waker>;
+    /// Closes both halves, and counts its client as lost if it is. `Some` if it was at work.
+    fn cut(&self, now: Duration) -> Option<Late>;
 }
 
 /// A connection whose time is over.
@@ -52,23 +67,30 @@ pub(crate) struct Late {
 }
 
 impl Connections {
-    pub(crate) fn add(&self, line: &Arc<dyn Open>) -> u64 {
+    /// A number for a connection that is about to be added.
+    pub(crate) fn next_id(&self) -> u64 {
         let mut table = self.table.lock();
-        let id = table.next;
         table.next += 1;
-        table.open.insert(id, line.clone());
-        let over = table.over;
+        table.next
+    }
+
+    /// Adds one. One that comes after the linger is settled here, and one that comes after the end is cut.
+    pub(crate) fn add(&self, id: u64, open: &Arc<dyn Open>) {
+        let mut table = self.table.lock();
+        table.open.insert(id, open.clone());
+        let (lingered, over) = (table.lingered, table.over);
         drop(table);
         if over {
-            line.close(Half::Both);
+            drop(open.cut(Duration::ZERO));
+        } else if lingered && open.state().linger() {
+            let _ = wake_all(open.settle());
         }
-        id
     }
 
     pub(crate) fn remove(&self, id: u64) {
-        let line = self.table.lock().open.remove(&id);
-        // The last share: the descriptor is closed here, outside the lock, and before anybody is told that it is free.
-        drop(line);
+        let open = self.table.lock().open.remove(&id);
+        // The last share: the descriptor is closed here, outside the lock, and before an acceptor is told that it is free.
+        drop(open);
         self.feed();
     }
 
@@ -76,12 +98,13 @@ impl Connections {
     pub(crate) fn feed(&self) {
         if self.starving.swap(false, Ordering::AcqRel) {
             let hungry = std::mem::take(&mut *self.hungry.lock());
-            // Who panics keeps nobody from being woken, nor a connection from being closed.
+            // If a waker panics the others are still woken, and the connection still closes.
             let _ = wake_all(hungry);
         }
     }
 
     /// Has the next connection that closes wake `waker`.
+    #[cfg(unix)]
     pub(crate) fn starve(&self, waker: &Waker) {
         let waker = waker.clone();
         let mut hungry = self.hungry.lock();
@@ -94,62 +117,98 @@ impl Connections {
         self.starving.swap(true, Ordering::Release);
     }
 
-    /// Whether there are any, and whether any of them is idle.
-    pub(crate) fn any(&self) -> (bool, bool) {
-        let table = self.table.lock();
-        (!table.open.is_empty(), table.open.values().any(|line| line.is_idle()))
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.lock().open.is_empty()
     }
 
     pub(crate) fn is_at_work(&self, id: u64) -> bool {
-        self.table.lock().open.get(&id).is_some_and(|line| !line.is_idle())
+        self.table.lock().open.get(&id).is_some_and(|open| !open.state().is_idle())
     }
 
     pub(crate) fn has_lingered(&self) -> bool {
-        self.lingered.load(Ordering::SeqCst)
+        // Pairs with the release in `set_lingered`.
+        self.lingered.load(Ordering::Acquire)
     }
 
-    // In the next two the driver holds the lock, and no share of its own: it would be the last one of a connection that goes
-    // meanwhile, and stream and waker are a stranger's (P6). What is called with the lock held is the system's.
-
-    /// The linger is over. `SeqCst` with `Line::end_if_over`. Those who end theirs themselves.
-    pub(crate) fn end_idle(&self) -> Vec<Waker> {
-        self.lingered.store(true, Ordering::SeqCst);
-        let table = self.table.lock();
-        table.open.values().filter(|line| line.is_idle()).filter_map(|line| line.end()).collect()
+    /// The linger is over: from now on a connection that is added, or becomes idle once [`settle_idle`](Self::settle_idle)
+    /// has met it, is settled on the spot.
+    pub(crate) fn set_lingered(&self) {
+        let mut table = self.table.lock();
+        table.lingered = true;
+        // Release pairs with `has_lingered`. With the lock held: whoever is added later finds both set.
+        self.lingered.store(true, Ordering::Release);
     }
 
-    /// Cuts all that are left, and whoever comes from now on, and says who was at work.
+    /// Settles those that are idle. The wakers of owners that are to end theirs.
+    ///
+    /// It holds a share of each for a moment, and no lock: what is called is the system, and a stranger's `as_fd`.
+    pub(crate) fn settle_idle(&self) -> Vec<Waker> {
+        let mut owners = Vec::new();
+        let mut after = 0;
+        loop {
+            let table = self.table.lock();
+            let rest = table.open.range((Bound::Excluded(after), Bound::Unbounded));
+            let batch: Vec<_> = rest.take(BATCH).map(|(&id, open)| (id, open.clone())).collect();
+            drop(table);
+            let Some(&(last, _)) = batch.last() else { return owners };
+            after = last;
+            owners.extend(batch.iter().filter(|(_, open)| open.state().linger()).filter_map(|(_, open)| open.settle()));
+            self.let_go(batch.into_iter().map(|(_, open)| open));
+        }
+    }
+
+    /// Ends those that have been awaited since then or longer. The wakers of owners that are to end theirs.
+    pub(crate) fn end_incomplete(&self, since: Duration) -> Vec<Waker> {
+        let mut owners = Vec::new();
+        while let Some(id) = self.take_awaited(since) {
+            let open = self.table.lock().open.get(&id).cloned();
+            owners.extend(open.as_ref().and_then(|open| open.expire()));
+            self.let_go(open);
+        }
+        owners
+    }
+
+    /// Gives shares back. One that was the last has closed a descriptor.
+    fn let_go(&self, shares: impl IntoIterator<Item = Arc<dyn Open>>) {
+        shares.into_iter().for_each(drop);
+        self.feed();
+    }
+
+    /// Cuts all that are left, and each that is added from now on. Those that were at work.
+    ///
+    /// The driver holds the lock, and no share of its own: it would be the last one of a connection that goes meanwhile, and
+    /// stream and waker are a stranger's (P6).
     pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
         let mut table = self.table.lock();
         table.over = true;
-        let mut late = Vec::new();
-        for (&id, line) in &table.open {
-            if !line.is_idle() {
-                late.push(line.late(id, now));
-            }
-            line.close(Half::Both);
-        }
-        late
+        table.open.values().filter_map(|open| open.cut(now)).collect()
     }
-}
 
-/// A pass of the gate that stays open while something that was admitted before may still come. While it is open it does
-/// not ring, so this tells the driver when it is given back.
-pub(crate) struct LatePass {
-    pass: Option<OwnedPass>,
-    inner: Arc<Inner>,
-}
-
-impl LatePass {
-    pub(crate) fn enter(inner: &Arc<Inner>) -> Result<Self, Refused> {
-        let pass = inner.enter_owned_at(Inner::LATE)?;
-        Ok(Self { pass: Some(pass), inner: inner.clone() })
+    /// Counts a connection as awaited from now on.
+    pub(crate) fn begin_await(&self, id: u64, now: Duration) {
+        let mut awaited = self.awaited.lock();
+        awaited.count += 1;
+        // The clock's readings of two threads may come here in the wrong order.
+        let since = awaited.since.back().map_or(now, |&(last, _)| last.max(now));
+        awaited.since.push_back((since, id));
     }
-}
 
-impl Drop for LatePass {
-    fn drop(&mut self) {
-        self.pass = None;
-        self.inner.trigger.driver.notify();
+    /// Takes one off the count of those that are awaited.
+    pub(crate) fn end_await(&self) {
+        self.awaited.lock().count -= 1;
+    }
+
+    /// Since when the drain awaits a connection: the one that it has awaited longest, or one that was taken off the count
+    /// since. `None` if it awaits none.
+    pub(crate) fn awaited_since(&self) -> Option<Duration> {
+        let awaited = self.awaited.lock();
+        let since = awaited.since.front().map(|&(since, _)| since);
+        since.filter(|_| awaited.count > 0)
+    }
+
+    fn take_awaited(&self, since: Duration) -> Option<u64> {
+        let mut awaited = self.awaited.lock();
+        let due = awaited.since.front().is_some_and(|&(began, _)| began <= since);
+        due.then(|| awaited.since.pop_front()).flatten().map(|(_, id)| id)
     }
 }

@@ -4,15 +4,19 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use winddown_core::{Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Repeats, Sequence, Step};
+use winddown_core::{
+    Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Repeats, Sequence, Step, Unserved,
+};
 
 use crate::Report;
+use crate::attendant::Job;
 use crate::hand_over::Task;
 use crate::hook::{self, Hook, HookEnd, Trouble, Work};
 use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
 use crate::report::{Holder, Part, Straggler};
 use crate::stage_run::StageRun;
+use crate::stripe::Gate;
 use crate::sync::Arc;
 use crate::wait::wake_all;
 
@@ -56,10 +60,13 @@ struct Drive<'a> {
     closed_at: Duration,
     at_refusal: InFlight,
     high_late: bool,
+    counts_queues: bool,
     stages: Vec<StageRun>,
     turns: usize,
     stragglers: Vec<Straggler>,
     unlabelled: InFlight,
+    /// As the sequence was last told.
+    unserved: Unserved,
 }
 
 impl<'a> Drive<'a> {
@@ -76,10 +83,12 @@ impl<'a> Drive<'a> {
             closed_at: began,
             at_refusal: InFlight::NONE,
             high_late: false,
+            counts_queues: false,
             stages: inner.hooks.names().map(StageRun::new).collect(),
             turns: 0,
             stragglers: Vec::new(),
             unlabelled: InFlight::NONE,
+            unserved: Unserved::NONE,
         }
     }
 
@@ -99,10 +108,19 @@ impl<'a> Drive<'a> {
             let forced = inner.trigger.lifecycle.load().forced();
             self.collect();
             let observed = Observed { forced, ..self.observe() };
+            self.unserved = observed.unserved;
             match self.sequence.poll(self.now, observed) {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
                 Step::Reach(milestone) => self.reach(milestone),
-                Step::EndIdle => inner.wake_apart(inner.waiters.owe(inner.connections.end_idle())),
+                Step::EndIdle => {
+                    inner.connections.set_lingered();
+                    inner.attend(Job::SettleIdle);
+                }
+                Step::EndIncomplete => {
+                    let since = self.now.saturating_sub(inner.plan.budget().head);
+                    inner.attend(Job::EndIncomplete { since });
+                }
+                Step::CloseLate => drop(inner.gate_at(Inner::LATE).close()),
                 Step::Start { stage, deadline } => self.start(stage, deadline),
                 Step::Abandon { stage, started } => self.abandon(stage, started),
                 Step::Finish(outcome) => break outcome,
@@ -125,30 +143,48 @@ impl<'a> Drive<'a> {
 
     /// What the drain waits for. Kickers that run are waited for like passes.
     ///
-    /// Counts first, and who is idle after: a connection that goes from busy to idle, or from the accept queue to idle, is
-    /// that before its pass is gone, so it is seen as the one or the other. When there is neither, the late gate closes;
-    /// who got in at the last moment is counted then, and who comes later is refused. So there is nobody that a drain
-    /// which ends here does not know of (P2, P3).
+    /// The order of the reads is part of the protocol with connections ([`Observed`]): first the counts of passes; then whether
+    /// the attendant is at work, because when it is not, what it changed is seen by the reads that follow; then the connections.
     fn observe(&self) -> Observed {
         let inner = self.inner;
-        let waited_for = |class| match inner.gate(class) {
+        let waited_for = |gate: &Gate| match gate {
             gate if gate.is_drained() => 0,
             // The count may be on its way to "drained", which wakes the driver; until then it is not 0.
-            gate => gate.in_flight().max(1),
+            gate if gate.is_closed() => gate.in_flight().max(1),
+            gate => gate.in_flight(),
         };
-        let [critical, high, low] = Priority::ALL.map(waited_for);
-        let late = inner.gate_at(Inner::LATE);
-        let mut critical = critical + late.in_flight() + inner.kickers.running();
-        let refusing = inner.gate(Priority::Critical).is_closed();
-        let (connected, idle) = inner.connections.any();
-        let lingering = refusing && idle && self.now < self.sequence.lingers_until();
-        if refusing && critical == 0 && !lingering {
-            late.close();
-            if !late.is_drained() {
-                critical = late.in_flight().max(1);
-            }
+        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));
+        let critical = critical + inner.kickers.running();
+        let late = waited_for(inner.gate_at(Inner::LATE));
+        let attending = inner.is_attending();
+        Observed {
+            in_flight: InFlight { critical, high, low },
+            late,
+            attending,
+            connected: !inner.connections.is_empty() || self.is_any_door_left_open(),
+            awaited: inner.connections.awaited_since(),
+            unserved: inner.unserved(),
+            forced: None,
         }
-        Observed { in_flight: InFlight { critical, high, low }, connected, lingering, forced: None }
+    }
+
+    #[cfg(unix)]
+    fn is_any_door_left_open(&self) -> bool {
+        self.inner.doors.is_any_left_open()
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_self, reason = "there are no listeners")]
+    fn is_any_door_left_open(&self) -> bool {
+        false
+    }
+
+    /// Has the attendant see to the listeners, if there are any.
+    #[cfg(unix)]
+    fn attend_doors(&self, job: Job) {
+        if !self.inner.doors.is_empty() {
+            self.inner.attend(job);
+        }
     }
 
     fn reach(&mut self, milestone: Milestone) {
@@ -177,17 +213,30 @@ impl<'a> Drive<'a> {
             }
             Milestone::Closing => {
                 self.closed_at = self.now;
-                inner.gate_at(Inner::LATE).close();
                 self.cut();
                 // Only the driver closes, and once; in a child forked meanwhile the parent's may have.
                 let _ = inner.trigger.lifecycle.begin_closing();
             }
             Milestone::Done => {
+                if inner.is_attending() {
+                    inner.count_unserved(Unserved::UNKNOWN);
+                }
                 self.note_stragglers(Priority::Low);
                 let _ = inner.trigger.lifecycle.finish();
             }
         }
         inner.reach(milestone);
+        #[cfg(unix)]
+        match milestone {
+            Milestone::Refusing => self.attend_doors(Job::ShutDoors),
+            // Once: at the end of the last call there may be no time left to wait for another count.
+            Milestone::LastCall => {
+                self.counts_queues = true;
+                self.attend_doors(Job::CountQueues);
+            }
+            Milestone::Closing if !self.counts_queues => self.attend_doors(Job::CountQueues),
+            _ => {}
+        }
         inner.kick(milestone);
         if milestone != Milestone::Triggered {
             self.tell(Event::Reached { milestone, in_flight: inner.in_flight() }, None);
@@ -203,10 +252,9 @@ impl<'a> Drive<'a> {
         self.stragglers.extend(labelled);
     }
 
-    /// Cuts what connections are left, and names those at work. How many are new among them.
+    /// Cuts what connections are left, and names those at work. How many there were.
     fn cut(&mut self) -> usize {
-        let mut late = self.inner.connections.cut(self.now);
-        late.retain(|late| self.stragglers.iter().all(|known| known.holder != Holder::Connection(late.id)));
+        let late = self.inner.connections.cut(self.now);
         let named = late.len();
         self.stragglers.extend(late.into_iter().map(Straggler::from));
         named
@@ -343,6 +391,7 @@ impl<'a> Drive<'a> {
             stages: stages.collect(),
             stragglers: std::mem::take(&mut self.stragglers),
             unlabelled: self.unlabelled,
+            unserved: self.unserved,
             failures: Vec::new(),
         }
     }

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use std::panic::Location;
 use std::process;
 
-use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason};
+use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason, Unserved};
 
 use crate::Report;
+use crate::attendant::Attendant;
 use crate::connections::Connections;
+#[cfg(unix)]
+use crate::doors::Doors;
 use crate::event_count::{Bell, EventCount};
 use crate::hand_over::HandOver;
 use crate::hook::{HookEnd, Hooks, Trouble};
@@ -32,6 +35,10 @@ pub(crate) struct Inner {
     pub(crate) waiters: Waiters,
     pub(crate) kickers: Kickers,
     pub(crate) connections: Connections,
+    #[cfg(unix)]
+    pub(crate) doors: Doors,
+    pub(crate) attendant: Attendant,
+    unserved: Mutex<Unserved>,
     pub(crate) labels: Arc<Labels>,
     pub(crate) hooks: Hooks,
     pub(crate) hand_over: HandOver,
@@ -102,6 +109,10 @@ impl Inner {
             waiters: Waiters::default(),
             kickers: Kickers::default(),
             connections: Connections::default(),
+            #[cfg(unix)]
+            doors: Doors::default(),
+            attendant: Attendant::default(),
+            unserved: Mutex::default(),
             labels: Arc::default(),
             hooks,
             hand_over: HandOver::default(),
@@ -144,6 +155,15 @@ impl Inner {
 
     pub(crate) fn admitted(&self) -> u64 {
         self.gates.iter().map(|gate| gate.admitted() as u64).sum()
+    }
+
+    /// Counts clients that go without an answer.
+    pub(crate) fn count_unserved(&self, clients: Unserved) {
+        self.unserved.lock().add(clients);
+    }
+
+    pub(crate) fn unserved(&self) -> Unserved {
+        *self.unserved.lock()
     }
 
     /// How passes were counted.

@@ -60,16 +60,22 @@
 //! - `crossbeam-channel` (on by default): `Token::receiver`.
 //! - `ctrlc`: `Builder::ctrl_c` on Unix; Windows always has it.
 
+mod attendant;
+#[cfg(unix)]
+mod backlog;
 mod builder;
 mod clock;
 mod connection;
 mod connections;
+#[cfg(unix)]
+mod doors;
 mod drive;
 mod ended;
 mod env;
 mod error;
 mod event_count;
 mod exit;
+mod guards;
 mod hand_over;
 mod hook;
 mod inner;
@@ -80,6 +86,7 @@ mod label;
 #[cfg(unix)]
 mod listener;
 mod observe;
+mod open;
 mod pass;
 mod render;
 mod report;
@@ -99,11 +106,12 @@ mod wait_group;
 mod watchdog;
 
 pub use builder::Builder;
-pub use connection::{Busy, Connection, OwnedBusy, Upgraded};
+pub use connection::Connection;
 pub use ended::Ended;
 pub use env::{EnvError, FromEnv};
 pub use error::{BuildError, SignalError};
 pub use exit::Exit;
+pub use guards::{Busy, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
 pub use hook::{HookError, HookResult};
 pub use kicker::Kicker;
 #[cfg(unix)]
@@ -121,6 +129,6 @@ pub use track::{Lost, Tracked};
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{
-    Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Phase, PlanError,
-    Priority, Reason, Refused, Repeats,
+    AtRefusal, Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Phase,
+    PlanError, Priority, Reason, Refused, Repeats, Unserved,
 };

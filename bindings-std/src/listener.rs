@@ -1,4 +1,5 @@
-//! An accept loop that can be stopped, and that drains the accept queue. Not here: what becomes of a connection.
+//! An accept loop that can be stopped, and that drains the accept queue. Not here: when it ends (core's `door`), and what becomes
+//! of a connection (`connection`).
 
 use std::fmt;
 use std::io;
@@ -10,27 +11,36 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use winddown_core::Milestone;
+use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty, Milestone, Unserved};
 
-use crate::connections::LatePass;
+use crate::backlog;
+use crate::doors::Doorway;
 use crate::event_count::EventCount;
+use crate::inner::Inner;
 use crate::label::Registered;
+use crate::pass::LatePass;
 use crate::socket::Listener;
-use crate::sync::Arc;
-use crate::{Connection, Shutdown, Stream, Token};
+use crate::sync::{Arc, Mutex};
+use crate::{Connection, Shutdown, Stream};
 
-/// A bound listener that winds down without resetting anyone.
+/// A bound listener that winds down without resetting its clients.
 ///
-/// To close a listener resets everyone in its queue. So at the refusal, not at the trigger, this shuts the door first,
-/// accepts the queue dry, and only then closes:
+/// Closing a listener resets every client in its accept queue. So at the refusal, not at the trigger, the library shuts the
+/// door to newcomers, whatever the program's accept loop does at that moment. The loop then accepts the queue dry, and only
+/// then is the listener closed:
 ///
-/// - TCP on Linux: behind a filter that drops new SYNs (A5). Newcomers hear nothing, and their retry finds the port closed.
-/// - Unix sockets on Linux: `shutdown(SHUT_RD)`, which refuses newcomers and keeps the queue (A7).
-/// - Elsewhere, and where others hold the listener too ([`shared`](Self::shared)): accept until there is nobody, at most for
-///   the [linger](winddown_core::Budget::linger), then close. Whoever slips in between the two is reset; there is no better
-///   way.
+/// - TCP on Linux: behind a filter that drops new SYNs (A5). A newcomer gets no answer; its retry, a second later, is refused.
+/// - Unix sockets on Linux: after `shutdown(SHUT_RD)`, which refuses newcomers and keeps the queue (A7).
+/// - On other systems, and for a listener that others hold too ([`shared`](Self::shared)), the door stays open. The loop accepts
+///   until the queue is empty, at most for the [linger](winddown_core::Budget::linger), and then closes. A client that connects
+///   between the last accept and the close is reset.
 ///
-/// It holds a pass until its queue is dry, so that those in it are waited for.
+/// A queue behind a shut door is served until the drain's deadline. So a loop that serves one client after the other, or
+/// waits for a free worker, loses none as long as there is time. Clients that are left in the queue then, or when
+/// this is dropped during a wind-down, are counted in the [report](crate::Report::unserved), and if one of them has sent
+/// something the outcome is [`ClientsLost`](winddown_core::Outcome::ClientsLost).
+///
+/// It holds a pass until its queue is dry, so the drain waits for the clients in it.
 ///
 /// ```no_run
 /// use std::net::TcpListener;
@@ -48,19 +58,35 @@ use crate::{Connection, Shutdown, Stream, Token};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Acceptor<L: Listener> {
-    // The first field, closed before the pass, the last, is given back.
-    listener: L,
+    /// `None` only while this is dropped.
+    open: Option<Arc<Open<L>>>,
+    id: u64,
     shutdown: Shutdown,
-    refusing: Token,
     bell: UnixStream,
-    /// What the driver pulls.
-    _rope: Arc<UnixStream>,
-    shared: bool,
-    handshake: Duration,
     location: &'static Location<'static>,
-    _registered: Registered,
-    /// `None`: made when it was too late.
-    _pass: Option<LatePass>,
+    registered: Option<Registered>,
+    /// `None`: it was made when it was too late.
+    pass: Option<LatePass>,
+}
+
+/// What the loop and the attendant share.
+struct Open<L> {
+    listener: L,
+    inner: Arc<Inner>,
+    /// The zero of the door's times, which are the kernel's and not the manual clock's.
+    epoch: Instant,
+    end: Mutex<End>,
+}
+
+struct End {
+    door: Door,
+    handshake: Duration,
+    /// The policy is final: the loop has begun.
+    settled: bool,
+    /// It is counted among those that are left open.
+    left_open: bool,
+    /// What the driver writes to. A descriptor that is there for counting the queue when no other is.
+    rope: Option<Arc<UnixStream>>,
 }
 
 impl<L: Listener> Acceptor<L> {
@@ -69,7 +95,7 @@ impl<L: Listener> Acceptor<L> {
     ///
     /// # Errors
     ///
-    /// The listener cannot be made non-blocking, or there is no descriptor left to wake it with.
+    /// The listener cannot be made non-blocking, or no descriptor is left to wake it with.
     #[track_caller]
     pub fn new(listener: L, shutdown: &Shutdown) -> io::Result<Self> {
         listener.never_block()?;
@@ -82,33 +108,41 @@ impl<L: Listener> Acceptor<L> {
         let location = Location::caller();
         let registered =
             inner.labels.register(label.into(), crate::Priority::Critical, location, inner.trigger.clock.now());
-        Ok(Self {
-            listener,
-            refusing: shutdown.token_at(Milestone::Refusing),
-            shutdown: shutdown.clone(),
-            bell,
-            _rope: rope,
-            shared: false,
+        let end = End {
+            door: Door::new(AtRefusal::Drain),
             handshake: Duration::from_millis(1),
-            location,
-            _registered: registered,
-            _pass: LatePass::enter(inner).ok(),
-        })
+            settled: false,
+            left_open: false,
+            rope: Some(rope),
+        };
+        let open = Arc::new(Open { listener, inner: inner.clone(), epoch: Instant::now(), end: Mutex::new(end) });
+        // The pass first: a listener that is registered is waited for.
+        let pass = LatePass::enter(inner).ok();
+        let id = inner.doors.add(open.clone());
+        let registered = Some(registered);
+        Ok(Self { open: Some(open), id, shutdown: shutdown.clone(), bell, location, registered, pass })
     }
 
-    /// Somebody else holds this listener too (it was inherited, as from systemd, or will be handed over): the door is not
-    /// shut, for it would be shut for them as well (A7).
+    /// Sets what the listener does when the program begins to refuse.
     #[must_use]
-    pub fn shared(mut self) -> Self {
-        self.shared = true;
+    pub fn at_refusal(self, policy: AtRefusal) -> Self {
+        self.open().end.lock().door = Door::new(policy);
         self
     }
 
-    /// How long to wait, once the door is shut, for handshakes that are under way: about a round trip to the clients.
-    /// 1 ms unless set, which is enough inside one data centre.
+    /// Says that somebody else holds this listener too (it was inherited, as from systemd, or will be handed over): the door is
+    /// not shut, because it would be shut for the other holders as well (A7). The same as
+    /// [`at_refusal(AtRefusal::Shared)`](Self::at_refusal).
     #[must_use]
-    pub fn handshake(mut self, time: Duration) -> Self {
-        self.handshake = time;
+    pub fn shared(self) -> Self {
+        self.at_refusal(AtRefusal::Shared)
+    }
+
+    /// Sets how long to wait, once the door is shut, for handshakes that are under way: about a round trip to the clients.
+    /// 1 ms unless set, which is enough inside one data centre; at most a minute.
+    #[must_use]
+    pub fn handshake(self, time: Duration) -> Self {
+        self.open().end.lock().handshake = time.min(Duration::from_secs(60));
         self
     }
 
@@ -117,14 +151,136 @@ impl<L: Listener> Acceptor<L> {
     ///
     /// Where descriptors or memory run out it waits until one of its own connections closes, or 100 ms (A8). An error is
     /// one that accepting again would not mend; it is the last item.
+    #[must_use = "a listener that is not iterated serves no client"]
     pub fn incoming(self) -> Incoming<L> {
-        Incoming { acceptor: Some(self), dry_at: None, starving: false, freed: Arc::default() }
+        self.open().end.lock().settled = true;
+        Incoming { acceptor: Some(self), starving: false, freed: Arc::default() }
+    }
+
+    fn open(&self) -> &Open<L> {
+        self.open.as_ref().expect("not dropped")
+    }
+}
+
+impl<L: Listener> Drop for Acceptor<L> {
+    /// In this order, so that the drain knows of the listener until the last of its clients is accounted for:
+    ///
+    /// 1. Who is left in the queue is counted, during a wind-down.
+    /// 2. The register gives its share back, and this one, which is the last, closes the listener.
+    /// 3. The label goes, and last the pass, which tells the driver.
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        open.give_up();
+        self.shutdown.inner().doors.remove(self.id);
+        drop(open);
+        drop(self.registered.take());
+        drop(self.pass.take());
     }
 }
 
 impl<L: Listener> fmt::Debug for Acceptor<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("address", &self.listener.address()).finish_non_exhaustive()
+        f.debug_struct("Acceptor").field("address", &self.open().listener.address()).finish_non_exhaustive()
+    }
+}
+
+impl<L: Listener> Open<L> {
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn observe(&self) -> DoorObserved {
+        let Inner { waiters, connections, .. } = &*self.inner;
+        DoorObserved {
+            refusing: waiters.has_reached(Milestone::Refusing),
+            lingered: connections.has_lingered(),
+            drained: waiters.has_reached(Milestone::LastCall),
+        }
+    }
+
+    /// What the loop has to do. Shuts the door on the way, where nobody has.
+    fn step(&self) -> DoorStep {
+        let observed = self.observe();
+        let mut end = self.end.lock();
+        loop {
+            let step = end.door.poll(observed);
+            if step == DoorStep::Shut {
+                // In a forked child it is the parent's door.
+                let could = !self.inner.is_forked() && self.listener.shut_the_door();
+                let settled_at = self.now() + end.handshake;
+                end.door.shut(could, settled_at);
+                continue;
+            }
+            if !end.left_open && end.door.is_left_open(observed) {
+                end.left_open = true;
+                self.inner.doors.leave_open();
+                // The driver has the linger to end.
+                self.inner.trigger.driver.notify();
+            }
+            return step;
+        }
+    }
+
+    /// How long to wait at an empty queue: the end, or the time.
+    fn empty(&self) -> Result<Option<Instant>, ()> {
+        match self.end.lock().door.empty(self.now(), self.observe()) {
+            Empty::Wait(until) => Ok(until.and_then(|until| self.epoch.checked_add(until))),
+            Empty::End => Err(()),
+        }
+    }
+
+    /// Whoever is in the queue is not served any more.
+    fn give_up(&self) {
+        if self.inner.trigger.lifecycle.is_shutting_down() {
+            let loses_queue = self.end.lock().door.loses_queue();
+            if loses_queue && !self.inner.is_forked() && !self.observe().refusing {
+                // In the lame duck, by the program's will: nobody is to slip in between the count and the close.
+                self.listener.shut_the_door();
+            }
+            self.inner.count_unserved(self.count_queue());
+        }
+        if self.end.lock().left_open {
+            self.inner.doors.close();
+        }
+    }
+}
+
+impl<L: Listener> Doorway for Open<L> {
+    fn shut(&self) {
+        if self.end.lock().settled {
+            let _ = self.step();
+        }
+    }
+
+    fn count_queue(&self) -> Unserved {
+        let mut unserved = Unserved::NONE;
+        if !self.end.lock().door.loses_queue() || self.inner.is_forked() {
+            return unserved;
+        }
+        let mut troubles = 0;
+        loop {
+            match self.listener.accept_one() {
+                Ok(stream) if stream.unread().is_ok_and(|unread| unread == 0) => unserved.unused += 1,
+                Ok(_) => unserved.lost += 1,
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Nobody | Trouble::Over => return unserved,
+                    Trouble::Next => {}
+                    // With the one that was kept for this.
+                    Trouble::Starving if troubles == 0 => {
+                        troubles = 1;
+                        let rope = self.end.lock().rope.take();
+                        drop(rope);
+                    }
+                    Trouble::Starving => {
+                        match backlog::length(&self.listener) {
+                            Some(length) => unserved.lost += length,
+                            None => unserved.unknown = true,
+                        }
+                        return unserved;
+                    }
+                },
+            }
+        }
     }
 }
 
@@ -132,8 +288,6 @@ impl<L: Listener> fmt::Debug for Acceptor<L> {
 pub struct Incoming<L: Listener> {
     /// `None`: it has ended.
     acceptor: Option<Acceptor<L>>,
-    /// The door is shut; when this time has come, whoever is coming has come.
-    dry_at: Option<Instant>,
     /// There was no descriptor, and whoever frees one says so.
     starving: bool,
     freed: Arc<EventCount>,
@@ -191,24 +345,18 @@ impl<L: Listener> Incoming<L> {
         // A8: the longest wait for descriptors, since others may free them.
         const AT_MOST: Duration = Duration::from_millis(100);
         loop {
-            // Where the door cannot be shut the queue may be kept full for ever.
-            let Some(acceptor) = self.acceptor.as_ref().filter(|acceptor| !acceptor.is_over()) else {
+            let Some(acceptor) = &self.acceptor else { return Next::End };
+            let open = acceptor.open();
+            if open.step() == DoorStep::End {
                 return Next::End;
-            };
-            if self.dry_at.is_none() && acceptor.refusing.should_stop() {
-                let shut = !acceptor.shared && acceptor.listener.shut_the_door();
-                let wait = if shut { acceptor.handshake } else { Duration::ZERO };
-                // Not longer than a minute, whatever was set: an end that is no time.
-                self.dry_at = Instant::now().checked_add(wait.min(Duration::from_secs(60)));
             }
-            match acceptor.listener.accept_one() {
+            match open.listener.accept_one() {
                 Ok(stream) => {
                     self.starving = false;
                     return Next::Item(Ok(Connection::from(stream, &acceptor.shutdown, acceptor.location)));
                 }
                 Err(error) => match Trouble::of(&error) {
-                    Trouble::Nobody if self.dry_at.is_some_and(|dry_at| dry_at <= Instant::now()) => return Next::End,
-                    Trouble::Nobody => return Next::Nobody(self.dry_at),
+                    Trouble::Nobody => return open.empty().map_or(Next::End, Next::Nobody),
                     Trouble::Next => {}
                     Trouble::Starving if self.starving => {
                         self.starving = false;
@@ -221,7 +369,7 @@ impl<L: Listener> Incoming<L> {
                     }
                     Trouble::Over => {
                         // A Unix listener that was shut down says so once its queue is dry.
-                        return if self.dry_at.is_some() { Next::End } else { Next::Item(Err(error)) };
+                        return if open.observe().refusing { Next::End } else { Next::Item(Err(error)) };
                     }
                 },
             }
@@ -257,16 +405,10 @@ impl<L: Listener> Iterator for Incoming<L> {
 }
 
 impl<L: Listener> Acceptor<L> {
-    /// Whether whoever comes now comes too late: the linger is over, or the whole drain.
-    fn is_over(&self) -> bool {
-        let inner = self.shutdown.inner();
-        inner.connections.has_lingered() || inner.waiters.has_reached(Milestone::LastCall)
-    }
-
-    /// Until somebody comes, the bell rings, or the time has come. Errors are reasons to look again: `poll` fails only
+    /// Waits for a client, for the refusal, or for this time. Errors are reasons to look again: `poll` fails only
     /// for a signal or want of memory.
     fn sleep(&self, until: Option<Instant>) {
-        let listener = PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN);
+        let listener = PollFd::from_borrowed_fd(self.open().listener.as_fd(), PollFlags::IN);
         let bell = PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN);
         let _ = match until {
             None => poll(&mut [listener, bell], None),

@@ -227,3 +227,42 @@ impl<'a> LabelledWork<'a> {
         Labelled { _registered: registered, pass }
     }
 }
+
+/// A pass of the gate that stays open while something that was admitted before may still arrive. While it is open it does
+/// not ring, so this tells the driver when it is given back.
+pub(crate) struct LatePass {
+    pass: Option<OwnedPass>,
+    inner: Arc<Inner>,
+}
+
+impl LatePass {
+    pub(crate) fn enter(inner: &Arc<Inner>) -> Result<Self, Refused> {
+        let pass = inner.enter_owned_at(Inner::LATE)?;
+        Ok(Self { pass: Some(pass), inner: inner.clone() })
+    }
+}
+
+impl Drop for LatePass {
+    fn drop(&mut self) {
+        self.pass = None;
+        self.inner.trigger.driver.notify();
+    }
+}
+
+/// The pass of a connection at work. Held for what it does when dropped.
+pub(crate) enum Admitted<P> {
+    Usual(P),
+    Late(#[expect(dead_code, reason = "held")] LatePass),
+}
+
+impl<P> Admitted<P> {
+    /// The usual pass, or after the refusal one of the late gate.
+    pub(crate) fn enter(inner: &Arc<Inner>, enter: impl FnOnce() -> Result<P, Refused>) -> Result<Self, Refused> {
+        let late = || LatePass::enter(inner).map(Self::Late);
+        // Asked first: a late entrant is not refused, and must not be counted as refused.
+        if inner.gate(Priority::Critical).is_closed() {
+            return late();
+        }
+        enter().map(Self::Usual).or_else(|_| late())
+    }
+}

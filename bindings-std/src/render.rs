@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use winddown_core::{Fate, Outcome, Priority};
+use winddown_core::{Fate, Outcome, Priority, Unserved};
 
 use crate::Report;
 use crate::report::{Counting, StageReport};
@@ -32,6 +32,7 @@ impl fmt::Display for Report {
             row.write(f, &stage.name, stage.began.unwrap_or(self.took), stage.took, '█', &note)?;
         }
         self.write_stragglers(f)?;
+        self.write_unserved(f)?;
         for failure in &self.failures {
             write!(f, "\n  {}", failure.what)?;
         }
@@ -83,6 +84,28 @@ impl Report {
             }
         }
         if self.stragglers.is_empty() && self.unlabelled.total() == 0 { Ok(()) } else { f.write_str("\n") }
+    }
+}
+
+impl Report {
+    fn write_unserved(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients = |count: u64| if count == 1 { "client" } else { "clients" };
+        let Unserved { lost, unknown, incomplete, unused, .. } = self.unserved;
+        if lost > 0 {
+            write!(f, "\n  lost: {lost} {} whose request the program never read", clients(lost))?;
+        }
+        if unknown {
+            f.write_str(
+                "\n  lost: possibly more clients, because an accept queue or a connection could not be examined",
+            )?;
+        }
+        if incomplete > 0 {
+            write!(f, "\n  incomplete: {incomplete} {} whose request did not arrive whole", clients(incomplete))?;
+        }
+        if unused > 0 {
+            write!(f, "\n  unused: {unused} {} that sent nothing", clients(unused))?;
+        }
+        Ok(())
     }
 }
 

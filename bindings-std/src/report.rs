@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats};
+use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats, Unserved};
 
 use crate::connections::Late;
 use crate::sync::thread;
@@ -44,6 +44,8 @@ pub struct Report {
     pub stragglers: Vec<Straggler>,
     /// How many passes without a label were alive when their time was over.
     pub unlabelled: InFlight,
+    /// The clients that got no answer: lost, or with a request that did not arrive whole, or silent in an accept queue.
+    pub unserved: Unserved,
     /// What else went wrong, in kickers, observers and wakers.
     pub failures: Vec<Failure>,
 }

@@ -30,11 +30,14 @@ pub trait Stream: private::Sealed + Send + Sync + 'static {
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize>;
     #[doc(hidden)]
     fn limit_reads(&self, to: Duration) -> io::Result<()>;
+    /// How many bytes have arrived that the program has not read. The end of the stream is none.
+    #[doc(hidden)]
+    fn unread(&self) -> io::Result<u64>;
 }
 
 /// A listener that an [`Acceptor`](crate::Acceptor) can wrap: [`TcpListener`] and `UnixListener`.
 #[cfg(unix)]
-pub trait Listener: private::Sealed + AsFd + Send + 'static {
+pub trait Listener: private::Sealed + AsFd + Send + Sync + 'static {
     /// What it accepts.
     type Stream: Stream;
     #[doc(hidden)]
@@ -88,6 +91,10 @@ impl<T: AsFd + Send + Sync + 'static> Stream for T {
     fn limit_reads(&self, to: Duration) -> io::Result<()> {
         SockRef::from(self).set_read_timeout(Some(to))
     }
+
+    fn unread(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(self)?)
+    }
 }
 
 #[cfg(not(unix))]
@@ -110,6 +117,10 @@ impl Stream for std::net::TcpStream {
 
     fn limit_reads(&self, to: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(to))
+    }
+
+    fn unread(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -184,7 +195,7 @@ impl Listener for UnixListener {
 
 /// For two who share a listener, as an event loop and its acceptor do.
 #[cfg(unix)]
-impl<L: Listener + Sync> Listener for Arc<L> {
+impl<L: Listener> Listener for Arc<L> {
     type Stream = L::Stream;
 
     fn accept_one(&self) -> io::Result<L::Stream> {

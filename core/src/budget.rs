@@ -41,6 +41,9 @@ pub struct Budget {
     /// How long after the refusal an idle connection may still bring a request that was on its way (A3). 500 ms by
     /// default.
     pub linger: Duration,
+    /// How long a request that has begun to arrive when the linger is over may take to arrive whole; cut to the drain. 5 s
+    /// by default.
+    pub head: Duration,
     /// Kept for work that is cut at the drain's deadline, to notice and unwind. 500 ms by default.
     pub force_close: Duration,
     /// Kept for observers to tell the end. 500 ms by default.
@@ -86,6 +89,7 @@ impl Budget {
             drain: None,
             high: Duration::from_secs(5),
             linger: Duration::from_millis(500),
+            head: Duration::from_secs(5),
             force_close: Duration::from_millis(500),
             flush: Duration::from_millis(500),
         }
@@ -151,6 +155,13 @@ impl Budget {
         self
     }
 
+    /// Sets [`head`](Self::head).
+    #[must_use]
+    pub const fn head(mut self, at_most: Duration) -> Self {
+        self.head = at_most;
+        self
+    }
+
     /// Sets [`force_close`](Self::force_close).
     #[must_use]
     pub const fn force_close(mut self, time: Duration) -> Self {
@@ -172,7 +183,7 @@ impl Budget {
     }
 
     /// The variables that [`overridden_by`](Self::overridden_by) looks up, each a number of seconds, fractions allowed.
-    pub const VARIABLES: [&'static str; 9] = [
+    pub const VARIABLES: [&'static str; 10] = [
         "WINDDOWN_GRACE_SECONDS",
         "WINDDOWN_PRE_STOP_SECONDS",
         "WINDDOWN_MARGIN_SECONDS",
@@ -182,6 +193,7 @@ impl Budget {
         "WINDDOWN_FORCE_CLOSE_SECONDS",
         "WINDDOWN_FLUSH_SECONDS",
         "WINDDOWN_LINGER_SECONDS",
+        "WINDDOWN_HEAD_SECONDS",
     ];
 
     /// This budget, changed by those of [`VARIABLES`](Self::VARIABLES) that `lookup` has a value for.
@@ -214,7 +226,8 @@ impl Budget {
             5 => &mut self.high,
             6 => &mut self.force_close,
             7 => &mut self.flush,
-            _ => &mut self.linger,
+            8 => &mut self.linger,
+            _ => &mut self.head,
         };
         *field = time;
     }

@@ -38,7 +38,10 @@
 //!             }
 //!         }
 //!         Step::Start { stage, .. } => assert!(sequence.ended(stage, Fate::Completed)),
-//!         Step::Abandon { .. } | Step::EndIdle => unreachable!("the stage ends in time, and there are no connections"),
+//!         Step::CloseLate => {} // there is no late gate
+//!         Step::Abandon { .. } | Step::EndIdle | Step::EndIncomplete => {
+//!             unreachable!("the stage ends in time, and there are no connections")
+//!         }
 //!         Step::Wait(until) => now = until.expect("begun"),
 //!         Step::Finish(outcome) => break outcome,
 //!     }
@@ -73,6 +76,8 @@
 #![warn(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 
 mod budget;
+mod connection;
+mod door;
 mod error;
 mod escalation;
 mod event;
@@ -88,9 +93,12 @@ mod sequence;
 mod striped;
 mod stripes;
 mod sync;
+mod unserved;
 mod wait_group;
 
 pub use budget::{BadVariable, Budget};
+pub use connection::{Await, ConnectionState, Cut, Entered, Hold};
+pub use door::{AtRefusal, Door, DoorObserved, DoorStep, Empty};
 pub use error::{PlanError, Refused};
 pub use escalation::{Escalate, Escalation};
 pub use event::Event;
@@ -105,4 +113,5 @@ pub use priority::{InFlight, Priority};
 pub use sequence::{Observed, Sequence, Step};
 pub use striped::StripedGate;
 pub use stripes::{Stripe, StripeSet, Stripes};
+pub use unserved::Unserved;
 pub use wait_group::{Member, WaitGroup};

@@ -22,6 +22,9 @@ pub enum Outcome {
     Failed,
     /// Work of class Critical or High was still in flight when its time was over.
     DrainTimedOut,
+    /// A client sent something that the program never read, and got no answer; or it is not known whether there is such a
+    /// client. See [`Unserved`](crate::Unserved).
+    ClientsLost,
     /// A stage was abandoned at its deadline, or there was no time left to begin it.
     StageAbandoned,
     /// Somebody ended all waiting.
@@ -36,6 +39,7 @@ impl Outcome {
     /// | Clean | 0, or 1 where the reason was [`Reason::Failure`] |
     /// | Failed | 10 |
     /// | `DrainTimedOut` | 11 |
+    /// | `ClientsLost` | 15 |
     /// | `StageAbandoned` | 12 |
     /// | Forced by a call | 13 |
     /// | Forced by an interrupt | 130 (128 + SIGINT, as a shell says it) |
@@ -49,6 +53,7 @@ impl Outcome {
             Self::Clean => 0,
             Self::Failed => 10,
             Self::DrainTimedOut => 11,
+            Self::ClientsLost => 15,
             Self::StageAbandoned => 12,
             Self::Forced(Forced::Call) => 13,
             Self::Forced(Forced::Interrupt) => 130,
@@ -62,6 +67,7 @@ impl fmt::Display for Outcome {
             Self::Clean => "clean",
             Self::Failed => "something failed",
             Self::DrainTimedOut => "drain timed out",
+            Self::ClientsLost => "clients were lost",
             Self::StageAbandoned => "a stage was abandoned",
             Self::Forced(Forced::Call) => "forced by the program",
             Self::Forced(Forced::Interrupt) => "forced by an interrupt",

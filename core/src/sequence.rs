@@ -4,19 +4,30 @@
 use core::time::Duration;
 
 use crate::plan::bits;
-use crate::{Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Plan, Reason};
+use crate::{Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Plan, Reason, Unserved};
 
 /// What the embedding sees when it polls.
+///
+/// Read the counts of passes first and the connections afterwards. A connection that turns from at work to awaited or idle
+/// does so before its pass is given back, so it is seen in at least one of the two. (One that turns the other way is
+/// counted behind the late gate: see [`Step::CloseLate`].)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// How many passes of each class are alive. What counts is read only after [`Milestone::Refusing`]; a gate that is
     /// [drained](crate::Gate::is_drained) counts as 0.
     pub in_flight: InFlight,
-    /// Whether there are connections at all: when the linger is over, the idle ones among them are to be ended.
+    /// How many passes of the late gate are alive: the gate that stays open after the refusal for what was admitted before
+    /// and arrives later (clients in an accept queue, requests on idle connections).
+    pub late: usize,
+    /// Whether there are open connections, or listeners whose door is left open.
     pub connected: bool,
-    /// Whether connections are idle that may bring one more request. Waited for no longer than
-    /// [`Sequence::lingers_until`].
-    pub lingering: bool,
+    /// When the embedding began to await the connection that it has awaited longest: its request had begun to arrive when it
+    /// was to be ended. `None`: no connection is awaited.
+    pub awaited: Option<Duration>,
+    /// Whether an earlier [`Step::EndIdle`] or [`Step::EndIncomplete`], or work on the listeners, is still being carried out.
+    pub attending: bool,
+    /// The clients that are known to be left without an answer.
+    pub unserved: Unserved,
     /// Whether, and by whom, all waiting was ended.
     pub forced: Option<Forced>,
 }
@@ -30,8 +41,16 @@ pub enum Step {
     /// A milestone is reached: tell who waits for it. At [`Milestone::Refusing`] refuse admission first; at
     /// [`Milestone::LastCall`] cut what can be cut.
     Reach(Milestone),
-    /// The linger is over: end the connections that are idle, and from now on those that become so.
+    /// The linger is over: await or end the connections that are idle, and from now on those that become so. See
+    /// [`ConnectionState`](crate::ConnectionState).
     EndIdle,
+    /// The head time is over for the connection that is awaited longest: end those whose time it is. They are not waited for
+    /// any more.
+    EndIncomplete,
+    /// Nothing is in flight and nothing is expected: close the late gate. Whatever entered it in the last moment is counted by
+    /// the next poll, and waited for; whatever comes later is refused (P2, P3). Said once, always before
+    /// [`Milestone::Closing`].
+    CloseLate,
     /// Run this stage, and say when it has [`ended`](Sequence::ended).
     Start {
         /// Its index.
@@ -68,8 +87,11 @@ enum Part {
 /// 1. Every time it asks to wait until is at most the deadline, `trigger + total` (P5). At the deadline nothing is
 ///    waited for, so [`Step::Finish`] follows within as many polls as there are stages (P6).
 /// 2. Milestones are reached in order, each at most once (P1).
-/// 3. Closing begins only when nothing of class Critical or High is in flight, or after it was called late (P3).
-/// 4. Every stage is ended or abandoned, once, and not both (P7). A stage's bit in `over` is set at that moment.
+/// 3. Closing begins only when nothing of class Critical or High is in flight, or after it was called late (P3), and only
+///    after a poll that saw the late gate closed.
+/// 4. A connection is waited for while it is idle, until [`lingers_until`](Self::lingers_until), and while it is awaited, for
+///    the budget's head time; neither beyond the drain's deadline.
+/// 5. Every stage is ended or abandoned, once, and not both (P7). A stage's bit in `over` is set at that moment.
 ///
 /// Time is a `Duration` since an epoch of the caller's choice. It may stand still or jump; one that goes back is taken
 /// as standing still. Read the clock and [`Observed::forced`] *before* the rest: then what ended while the process was
@@ -86,6 +108,9 @@ pub struct Sequence {
     drain_until: Duration,
     linger_until: Duration,
     lingered: bool,
+    late_closed: bool,
+    /// Connections that have been awaited since then or longer were to be ended.
+    expired: Option<Duration>,
     high_until: Duration,
     high_late: bool,
     started: u64,
@@ -107,6 +132,8 @@ impl Sequence {
             drain_until: Duration::MAX,
             linger_until: Duration::MAX,
             lingered: false,
+            late_closed: false,
+            expired: None,
             high_until: Duration::MAX,
             high_late: false,
             started: 0,
@@ -150,10 +177,16 @@ impl Sequence {
         (self.part != Part::Idle).then_some(self.end)
     }
 
-    /// How long idle connections are waited for at most: the linger, and as long again for who is ended to notice.
+    /// Returns the latest time until which the drain waits for idle connections: one linger, and a second one in which peers
+    /// notice that they were ended.
     #[must_use]
     pub fn lingers_until(&self) -> Duration {
         self.linger_until.saturating_add(self.plan.budget().linger)
+    }
+
+    /// Work on connections may take half of the flush, if it is not done by the last stage's end.
+    fn attended_until(&self) -> Duration {
+        self.end.saturating_add(self.plan.budget().flush / 2)
     }
 
     /// A stage that was started is over, by `fate`. `false` where that is no news: it was abandoned, has ended before,
@@ -179,6 +212,9 @@ impl Sequence {
         if let Some(by) = observed.forced.filter(|_| begun) {
             self.at_least(Outcome::Forced(by));
         }
+        if begun {
+            self.at_least(observed.unserved.outcome());
+        }
         let forced = observed.forced.is_some();
         match self.part {
             Part::Idle => Step::Wait(None),
@@ -187,14 +223,10 @@ impl Sequence {
             Part::LameDuck => Step::Wait(Some(self.refuse_at)),
             Part::Draining => self.drain(observed, forced),
             Part::LastCall { until } => {
-                let InFlight { critical, high, .. } = observed.in_flight;
-                if forced || self.now >= until || (critical, high) == (0, 0) {
-                    self.enter(Part::Closing, Milestone::Closing)
-                } else {
-                    Step::Wait(Some(until))
-                }
+                let empty = at_work(observed) == (0, 0) && !observed.attending;
+                if forced || self.now >= until || empty { self.leave_drain() } else { Step::Wait(Some(until)) }
             }
-            Part::Closing => self.close(forced),
+            Part::Closing => self.close(forced, observed.attending),
             Part::Done => Step::Finish(self.outcome),
         }
     }
@@ -208,21 +240,40 @@ impl Sequence {
         self.outcome = self.outcome.max(outcome);
     }
 
+    /// Closes the late gate first, and begins to close only after another look at what it counts.
+    fn leave_drain(&mut self) -> Step {
+        if self.late_closed {
+            return self.enter(Part::Closing, Milestone::Closing);
+        }
+        self.late_closed = true;
+        Step::CloseLate
+    }
+
     fn drain(&mut self, observed: Observed, forced: bool) -> Step {
-        let InFlight { critical, high, .. } = observed.in_flight;
+        let (critical, high) = at_work(observed);
         let high_counts = high > 0 && !self.high_late;
         let overdue = forced || self.now >= self.drain_until;
-        let lingering = observed.lingering && !overdue && self.now < self.lingers_until();
-        let connected = observed.connected || lingering;
-        // First of all: who is idle hears of the end before it comes.
-        if connected && !self.lingered && self.now >= self.linger_until {
+        // First of all: idle connections are told of the end before it comes.
+        if observed.connected && !self.lingered && self.now >= self.linger_until {
             self.lingered = true;
             return Step::EndIdle;
         }
-        if critical == 0 && high == 0 && !lingering {
-            return self.enter(Part::Closing, Milestone::Closing);
+        // Behind the late gate no request is admitted, so none is expected.
+        let expects = !overdue && !self.late_closed;
+        let lingering = expects && observed.connected && self.now < self.lingers_until();
+        let head = self.plan.budget().head;
+        let awaited = observed.awaited.filter(|&since| expects && self.expired.is_none_or(|expired| since > expired));
+        let head_until = awaited.map(|since| since.saturating_add(head));
+        if let (Some(since), false) = (awaited, observed.attending || head_until > Some(self.now)) {
+            self.expired = Some(since.max(self.now.saturating_sub(head)));
+            return Step::EndIncomplete;
         }
-        if overdue || critical == 0 && !high_counts && !lingering {
+        let expecting = lingering || head_until.is_some() || observed.attending && !overdue;
+        if (critical, high) == (0, 0) && !expecting {
+            return self.leave_drain();
+        }
+        let nothing_counts = critical == 0 && !high_counts;
+        if overdue || nothing_counts && !expecting {
             self.at_least(Outcome::DrainTimedOut);
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
             return self.enter(Part::LastCall { until }, Milestone::LastCall);
@@ -233,16 +284,17 @@ impl Sequence {
             return Step::Reach(Milestone::HighLate);
         }
         let waits = [
-            (true, self.drain_until),
-            (high_counts, self.high_until),
-            (connected && !self.lingered, self.linger_until),
-            (lingering, self.lingers_until()),
+            (true, Some(self.drain_until)),
+            (high_counts, Some(self.high_until)),
+            (observed.connected && !self.lingered, Some(self.linger_until)),
+            (nothing_counts && lingering, Some(self.lingers_until())),
+            (!observed.attending, head_until),
         ];
-        let next = waits.into_iter().filter_map(|(counts, until)| counts.then_some(until)).min();
+        let next = waits.into_iter().filter_map(|(counts, until)| until.filter(|_| counts)).min();
         Step::Wait(next)
     }
 
-    fn close(&mut self, forced: bool) -> Step {
+    fn close(&mut self, forced: bool, attending: bool) -> Step {
         for stage in bits(self.started & !self.over) {
             if forced || self.now >= self.deadline[stage] {
                 return self.abandon(stage, true);
@@ -264,7 +316,14 @@ impl Sequence {
         }
         match bits(self.started & !self.over).map(|stage| self.deadline[stage]).min() {
             Some(next) => Step::Wait(Some(next)),
-            None => self.enter(Part::Done, Milestone::Done),
+            // What is found out about clients is part of the outcome.
+            None if attending && !forced && self.now < self.attended_until() => Step::Wait(Some(self.attended_until())),
+            None => {
+                if attending {
+                    self.at_least(Outcome::ClientsLost);
+                }
+                self.enter(Part::Done, Milestone::Done)
+            }
         }
     }
 
@@ -273,4 +332,10 @@ impl Sequence {
         self.at_least(Outcome::StageAbandoned);
         Step::Abandon { stage, started }
     }
+}
+
+/// What the drain waits for: of class Critical, with what came through the late gate, and of class High.
+fn at_work(observed: Observed) -> (usize, usize) {
+    let InFlight { critical, high, .. } = observed.in_flight;
+    (critical.saturating_add(observed.late), high)
 }

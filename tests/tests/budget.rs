@@ -31,7 +31,7 @@ fn kubernetes_has_a_lame_duck_of_5_s_less_the_pre_stop() {
 
 #[test]
 fn every_variable_sets_its_own_field() {
-    let numbers = ["40", "1", "2", " 3 ", "14.5", "5", "0.6", "0", "0.25"];
+    let numbers = ["40", "1", "2", " 3 ", "14.5", "5", "0.6", "0", "0.25", "1.5"];
     let value = |variable| Budget::VARIABLES.iter().position(|&known| known == variable).map(|index| numbers[index]);
     let set = Budget::default().overridden_by(value).unwrap();
     let expected = Budget::new(secs(40))
@@ -42,7 +42,8 @@ fn every_variable_sets_its_own_field() {
         .high(secs(5))
         .force_close(ms(600))
         .flush(secs(0))
-        .linger(ms(250));
+        .linger(ms(250))
+        .head(ms(1_500));
     assert_eq!(set, expected);
     assert_eq!(Budget::default().overridden_by(|_| None::<&str>), Ok(Budget::default()));
 }

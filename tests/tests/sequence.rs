@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use winddown_core::{
-    Budget, Fate, Forced, MAX_STAGES, Milestone, Observed, Outcome, Plan, Reason, Sequence, Stage, Step,
+    Budget, Fate, Forced, MAX_STAGES, Milestone, Observed, Outcome, Plan, Reason, Sequence, Stage, Step, Unserved,
 };
 use winddown_tests::steps::{Driven, ms, outcome, secs};
 
@@ -20,7 +20,7 @@ fn begun() -> Driven {
 }
 
 use Milestone::{Closing, Done, HighLate, LastCall, Refusing, Triggered};
-use Step::{Abandon, Finish, Reach, Start, Wait};
+use Step::{Abandon, CloseLate, EndIdle, EndIncomplete, Finish, Reach, Start, Wait};
 
 #[test]
 fn a_clean_wind_down_step_by_step() {
@@ -31,7 +31,8 @@ fn a_clean_wind_down_step_by_step() {
     assert_eq!(driven.at(secs(2)), [Reach(Refusing), Wait(Some(secs(7)))]);
     driven.in_flight(0, 0, 0);
     // P5: what the drain left over is the stages': the first may take all but the second's second.
-    assert_eq!(driven.at(secs(3)), [Reach(Closing), Start { stage: 1, deadline: ms(8_500) }, Wait(Some(ms(8_500)))]);
+    let closing = [CloseLate, Reach(Closing), Start { stage: 1, deadline: ms(8_500) }, Wait(Some(ms(8_500)))];
+    assert_eq!(driven.at(secs(3)), closing);
     assert!(driven.sequence.ended(1, Fate::Completed));
     assert_eq!(driven.at(secs(4)), [Start { stage: 0, deadline: ms(9_500) }, Wait(Some(ms(9_500)))]);
     assert!(driven.sequence.ended(0, Fate::Completed));
@@ -95,7 +96,8 @@ fn p5_a_drain_never_eats_the_stages_time() {
     driven.in_flight(1, 0, 0);
     driven.at(secs(2));
     assert_eq!(driven.at(secs(7)), [Reach(LastCall), Wait(Some(ms(7_500)))]);
-    assert_eq!(driven.at(ms(7_500)), [Reach(Closing), Start { stage: 1, deadline: ms(8_500) }, Wait(Some(ms(8_500)))]);
+    let closing = [CloseLate, Reach(Closing), Start { stage: 1, deadline: ms(8_500) }, Wait(Some(ms(8_500)))];
+    assert_eq!(driven.at(ms(7_500)), closing);
     // P6: a stage that hangs does not eat the next one's.
     assert_eq!(
         driven.at(ms(8_500)),
@@ -119,41 +121,108 @@ fn what_is_cut_and_unwinds_ends_the_last_call_early() {
 
 /// A3: idle connections may bring one more request for the linger, are ended then, and have as long again to go.
 #[test]
-fn idle_connections_are_waited_for_twice_the_linger_and_no_longer() {
+fn a3_idle_connections_are_waited_for_twice_the_linger_and_no_longer() {
     let mut driven = begun();
-    driven.observed.lingering = true;
+    driven.observed.connected = true;
     assert_eq!(driven.at(secs(2)), [Reach(Triggered), Reach(Refusing), Wait(Some(ms(2_500)))]);
-    assert_eq!(driven.at(ms(2_500)), [Step::EndIdle, Wait(Some(secs(3)))]);
+    assert_eq!(driven.at(ms(2_500)), [EndIdle, Wait(Some(secs(3)))]);
     assert_eq!(outcome(&driven.completing_at(secs(3))), Outcome::Clean, "idle is not in flight");
 
     let mut driven = begun();
-    driven.observed.lingering = true;
+    driven.observed.connected = true;
     driven.at(secs(2));
-    driven.observed.lingering = false;
+    driven.observed.connected = false;
     assert_eq!(outcome(&driven.completing_at(ms(2_100))), Outcome::Clean, "the last one has gone");
 }
 
 /// With no linger, or with the clock far on: told all the same before the end.
 #[test]
-fn idle_connections_are_ended_before_all_is() {
+fn a3_idle_connections_are_ended_before_the_drain_ends() {
     for (budget, now) in [(budget().linger(Duration::ZERO), secs(2)), (budget(), secs(36_000))] {
         let mut driven = Driven::begun(budget, &[], Duration::ZERO, TERM);
-        (driven.observed.connected, driven.observed.lingering) = (true, true);
+        driven.observed.connected = true;
         let steps = driven.at(now);
-        assert_eq!(steps[..4], [Reach(Triggered), Reach(Refusing), Step::EndIdle, Reach(Closing)]);
+        assert_eq!(steps[..5], [Reach(Triggered), Reach(Refusing), EndIdle, CloseLate, Reach(Closing)]);
     }
 }
 
 #[test]
-fn a_connection_that_becomes_idle_late_is_ended_at_once() {
+fn a3_a_connection_that_becomes_idle_late_is_ended_at_once() {
     let mut driven = begun();
     driven.in_flight(1, 0, 0);
     assert_eq!(driven.at(ms(2_600)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(7)))]);
-    driven.observed.lingering = true;
-    assert_eq!(driven.at(ms(2_600)), [Step::EndIdle, Wait(Some(secs(3)))]);
-    assert_eq!(driven.at(secs(3)), [Wait(Some(secs(7)))]);
-    // At the drain's deadline nobody lingers.
+    driven.observed.connected = true;
+    // It is waited for by the pass that is in flight, and not by itself.
+    assert_eq!(driven.at(ms(2_600)), [EndIdle, Wait(Some(secs(7)))]);
+    // At the drain's deadline no connection lingers.
     assert_eq!(driven.at(secs(7)), [Reach(LastCall), Wait(Some(ms(7_500)))]);
+}
+
+/// P3: a request that has begun to arrive holds the drain for the head time, and leaves the outcome clean.
+#[test]
+fn p3_an_awaited_connection_is_waited_for_until_its_head_time_is_over() {
+    let mut driven = Driven::begun(budget().head(secs(1)), &[], Duration::ZERO, TERM);
+    driven.observed.awaited = Some(ms(2_600));
+    assert_eq!(driven.at(ms(2_600)), [Reach(Triggered), Reach(Refusing), Wait(Some(ms(3_600)))]);
+    // Another one began later; the first has turned busy, and is answered.
+    driven.observed.awaited = Some(secs(3));
+    driven.observed.late = 1;
+    assert_eq!(driven.at(ms(3_600)), [Wait(Some(secs(4)))]);
+    driven.observed.late = 0;
+    // Not said while an earlier one is being carried out, and said once.
+    driven.observed.attending = true;
+    assert_eq!(driven.at(secs(4)), [Wait(Some(secs(9)))]);
+    driven.observed.attending = false;
+    assert_eq!(driven.at(secs(5))[..3], [EndIncomplete, CloseLate, Reach(Closing)]);
+}
+
+/// P5: awaited connections hold no drain beyond its deadline, and are not late.
+#[test]
+fn p5_the_head_time_is_cut_to_the_drain() {
+    let mut driven = Driven::begun(budget().head(secs(60)), &[], Duration::ZERO, TERM);
+    driven.observed.awaited = Some(ms(2_500));
+    assert_eq!(driven.at(secs(3)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(9)))]);
+    let steps = driven.at(secs(9));
+    assert_eq!(steps, [CloseLate, Reach(Closing), Reach(Done), Finish(Outcome::Clean)]);
+}
+
+/// P2, P3: what entered the late gate in the last moment is counted once it is closed.
+#[test]
+fn p3_the_late_gate_is_looked_at_again_after_its_close() {
+    let mut driven = begun();
+    assert_eq!(driven.at(ms(0)), [Reach(Triggered), Wait(Some(secs(2)))]);
+    let now = secs(2);
+    let mut poll = |late| driven.sequence.poll(now, Observed { late, ..Observed::default() });
+    assert_eq!([poll(0), poll(0)], [Reach(Refusing), CloseLate]);
+    assert_eq!(poll(1), Wait(Some(secs(7))));
+    assert_eq!(poll(0), Reach(Closing));
+}
+
+/// What is still to be found out about connections holds the drain, and the end, but not beyond their deadlines.
+#[test]
+fn p6_an_attendant_that_is_stuck_holds_nothing_beyond_a_deadline() {
+    let mut driven = Driven::begun(budget(), &[], Duration::ZERO, TERM);
+    driven.observed.attending = true;
+    assert_eq!(driven.at(secs(2)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(9)))]);
+    assert_eq!(driven.at(secs(9)), [CloseLate, Reach(Closing), Wait(Some(ms(9_750)))]);
+    // Half of the flush is gone. What it would have found is not known, which is not clean.
+    assert_eq!(driven.at(ms(9_750)), [Reach(Done), Finish(Outcome::ClientsLost)]);
+}
+
+#[test]
+fn p7_lost_clients_are_not_clean_and_incomplete_or_silent_ones_are() {
+    let outcomes = [
+        (Unserved::NONE, Outcome::Clean),
+        (Unserved::INCOMPLETE, Outcome::Clean),
+        (Unserved::UNUSED, Outcome::Clean),
+        (Unserved::LOST, Outcome::ClientsLost),
+        (Unserved::UNKNOWN, Outcome::ClientsLost),
+    ];
+    for (unserved, expected) in outcomes {
+        let mut driven = begun();
+        driven.observed.unserved = unserved;
+        assert_eq!(outcome(&driven.completing_at(secs(2))), expected, "{unserved:?}");
+    }
 }
 
 #[test]
@@ -278,7 +347,7 @@ fn a_jump_honours_every_deadline_at_once() {
     driven.in_flight(1, 1, 1);
     let steps = driven.at(secs(36_000));
     assert_eq!(outcome(&steps), Outcome::StageAbandoned);
-    assert_eq!(steps[..4], [Reach(Triggered), Reach(Refusing), Reach(LastCall), Reach(Closing)]);
+    assert_eq!(steps[..5], [Reach(Triggered), Reach(Refusing), Reach(LastCall), CloseLate, Reach(Closing)]);
 }
 
 #[test]

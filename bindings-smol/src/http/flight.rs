@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::{AsyncRead, AsyncWrite};
 use parking_lot::Mutex;
 use smol_hyper::rt::FuturesIo;
-use winddown::{OwnedBusy, Refused, Stream};
+use winddown::{OwnedBusy, OwnedReceiving, Refused, Stream};
 
 use crate::Connection;
 
@@ -27,7 +27,9 @@ struct State<S: Stream> {
     /// Requests whose answers are not at their end.
     open: usize,
     busy: Option<OwnedBusy<S>>,
-    /// Something was read that no request has come of yet.
+    /// HTTP/1: something was read that no request has come of yet.
+    receiving: Option<OwnedReceiving<S>>,
+    /// HTTP/2: the same. What was read may as well be an answer to a ping, so the drain does not wait for it.
     fresh: bool,
     /// Who flushes, where an answer may come to its end without that.
     flushes: Option<Waker>,
@@ -52,7 +54,7 @@ impl<S: Stream> Flight<S> {
         // From here on it ends itself when the linger is over, with what has come by then: also if that is before its task
         // has begun.
         let _ = connection.poll_lingered(&Context::from_waker(Waker::noop()));
-        let state = State { open: 0, busy: None, fresh: false, flushes: None, end: End::Open };
+        let state = State { open: 0, busy: None, receiving: None, fresh: false, flushes: None, end: End::Open };
         Arc::new(Self { connection, many, state: Mutex::new(state) })
     }
 
@@ -74,8 +76,12 @@ impl<S: Stream> Flight<S> {
     pub(super) fn begin(self: &Arc<Self>) -> Result<Arc<Begun>, Refused> {
         let mut state = self.state.lock();
         state.fresh = false;
+        let receiving = state.receiving.take();
         if state.busy.is_none() {
-            state.busy = Some(self.connection.busy_owned()?);
+            state.busy = Some(match receiving {
+                Some(receiving) => receiving.busy()?,
+                None => self.connection.busy_owned()?,
+            });
         }
         state.open += 1;
         Ok(Arc::new(Begun(self.clone())))
@@ -94,7 +100,15 @@ impl<S: Stream> Flight<S> {
     }
 
     fn has_read(&self) {
-        self.state.lock().fresh = true;
+        let mut state = self.state.lock();
+        if self.many {
+            state.fresh = true;
+        } else if state.busy.is_none() && state.receiving.is_none() {
+            drop(state);
+            // Without the lock: this may wake the connection's task. It is never refused: this guard has no pass.
+            let receiving = self.connection.receiving_owned().ok();
+            self.state.lock().receiving = receiving;
+        }
     }
 
     /// Everything that was written so far is the kernel's.
@@ -112,22 +126,19 @@ impl<S: Stream> Flight<S> {
         }
     }
 
-    /// Whether it waits for a request, with nothing left to write, and there will be none.
+    /// Whether it waits for a request, with nothing left to write, and there will be none. To be asked when there is nothing to
+    /// read.
     fn is_over(&self, context: &Context<'_>) -> bool {
         let lingered = self.connection.poll_lingered(context).is_ready();
         let mut state = self.state.lock();
-        if !lingered || state.busy.is_some() {
+        // A head that is not whole has the head time, which the wind-down ends.
+        if !lingered || state.busy.is_some() || state.receiving.is_some() && !self.connection.is_ended() {
             return false;
         }
         if mem::take(&mut state.fresh) {
-            if self.many {
-                // What was read may be a request, which h2 hands out only when it finds nothing more to read.
-                drop(state);
-                context.waker().wake_by_ref();
-            } else {
-                // A head that is not whole: it has as long again, which is how long the drain waits for idle ones.
-                state.fresh = true;
-            }
+            // What was read may be a request, which h2 hands out only when it finds nothing more to read.
+            drop(state);
+            context.waker().wake_by_ref();
             return false;
         }
         state.end = End::Idle;

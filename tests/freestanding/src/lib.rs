@@ -115,7 +115,7 @@ pub fn run(machine: &impl Machine, life: &Lifecycle) -> u8 {
                 site.abandon(stage);
                 say(machine, "stage ", Number(stage), if started { " abandoned" } else { " not started" });
             }
-            Step::EndIdle => {} // there are no connections
+            Step::CloseLate | Step::EndIdle | Step::EndIncomplete => {} // there is no late gate, and no connection
             Step::Finish(outcome) => break outcome,
         }
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use winddown_core::{
     Budget, Fate, Forced, InFlight, MAX_STAGES, Milestone, Observed, Plan, PlanError, Reason, Sequence, Stage, Step,
+    Unserved,
 };
 
 use super::{list, parts};
@@ -41,7 +42,11 @@ enum Turn {
     /// Work comes and goes.
     InFlight(InFlight),
     /// Connections come and go.
-    Connections { connected: bool, lingering: bool },
+    Connections { connected: bool, late: u8, attending: bool },
+    /// A request has begun to arrive, so long ago; or none is awaited.
+    Awaited(Option<Duration>),
+    /// Clients are found to be lost.
+    Unserved(Unserved),
     /// Somebody has had enough, or it is not seen any more.
     Forced(Option<Forced>),
     /// One of the stages that run ends.
@@ -95,6 +100,9 @@ impl Program {
         if other >> 7 == 1 {
             budget.drain = Some(parts::span(bytes)?);
         }
+        if other >> 2 & 1 == 1 {
+            budget.head = parts::span(bytes)?;
+        }
         Ok(budget)
     }
 
@@ -129,7 +137,17 @@ impl Turn {
             5 | 6 => Self::Forward(parts::span(bytes)?),
             7 => Self::Back(parts::span(bytes)?),
             8 | 9 => Self::InFlight(parts::in_flight(bytes)?),
-            10 => Self::Connections { connected: bytes.arbitrary()?, lingering: bytes.arbitrary()? },
+            10 => match bytes.arbitrary::<u8>()? {
+                0..128 => {
+                    let (connected, late, attending) = (bytes.arbitrary()?, bytes.arbitrary()?, bytes.arbitrary()?);
+                    Self::Connections { connected, late, attending }
+                }
+                128..176 => Self::Awaited(Some(parts::span(bytes)?)),
+                176..224 => Self::Awaited(None),
+                224..240 => Self::Unserved(Unserved::INCOMPLETE),
+                240..248 => Self::Unserved(Unserved::UNKNOWN),
+                _ => Self::Unserved(Unserved::LOST),
+            },
             11 => match bytes.arbitrary::<u8>()? {
                 0..96 => Self::Forced(Some(parts::forced(bytes)?)),
                 96..128 => Self::BeginsAgain(parts::reason(bytes)?),
@@ -242,9 +260,13 @@ impl World<'_> {
             Turn::Forward(time) => self.now = self.now.saturating_add(time),
             Turn::Back(time) => self.now = self.now.saturating_sub(time),
             Turn::InFlight(in_flight) => self.observed.in_flight = in_flight,
-            Turn::Connections { connected, lingering } => {
-                (self.observed.connected, self.observed.lingering) = (connected, lingering);
+            Turn::Connections { connected, late, attending } => {
+                let Observed { connected: is_connected, late: is_late, attending: is_attending, .. } =
+                    &mut self.observed;
+                (*is_connected, *is_late, *is_attending) = (connected, late.into(), attending);
             }
+            Turn::Awaited(since) => self.observed.awaited = since.map(|since| self.now.saturating_sub(since)),
+            Turn::Unserved(clients) => self.observed.unserved.add(clients),
             Turn::Forced(by) => self.observed.forced = by,
             Turn::Ends { running, fate } => {
                 let count = self.witness.running().count();
@@ -264,6 +286,8 @@ impl World<'_> {
         for _ in 0..3 * MAX_STAGES + 20 {
             match self.poll() {
                 Step::Wait(Some(until)) => self.now = self.now.max(until),
+                // They are ended, and counted.
+                Step::EndIncomplete => self.observed.awaited = None,
                 Step::Start { stage, .. } if !hang => self.ended(stage, Fate::Completed),
                 Step::Finish(_) => {
                     // Nothing changes it any more.

@@ -26,6 +26,10 @@ pub struct Times {
     pub linger: Duration,
     /// Those that were ended are not waited for any more.
     pub lingers: Duration,
+    /// What is not known about clients by then stays unknown: half of the flush is gone.
+    pub attended: Duration,
+    /// How long an awaited connection is waited for.
+    pub head: Duration,
 }
 
 impl Times {
@@ -46,6 +50,8 @@ impl Times {
             high: refuse.saturating_add(budget.high),
             linger,
             lingers: linger.saturating_add(budget.linger),
+            attended: end.saturating_add(budget.flush / 2),
+            head: budget.head,
         }
     }
 }
@@ -60,6 +66,7 @@ enum Place {
 
 /// What was seen of one wind-down.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that happens once")]
 pub struct Witness<'a> {
     stages: &'a [Stage],
     graph: Graph,
@@ -75,6 +82,9 @@ pub struct Witness<'a> {
     last: Option<Milestone>,
     high_late: bool,
     ended_idle: bool,
+    late_closed: bool,
+    /// Those that have been awaited since then were ended.
+    expired: Option<Duration>,
     last_call_until: Duration,
     worst: Outcome,
 }
@@ -97,6 +107,8 @@ impl<'a> Witness<'a> {
             last: None,
             high_late: false,
             ended_idle: false,
+            late_closed: false,
+            expired: None,
             last_call_until: Duration::MAX,
             worst: Outcome::Clean,
         }
@@ -118,6 +130,9 @@ impl<'a> Witness<'a> {
         if let (Some(by), true) = (observed.forced, self.last != Some(Milestone::Done)) {
             self.at_least(Outcome::Forced(by));
         }
+        if self.last != Some(Milestone::Done) && (observed.unserved.lost > 0 || observed.unserved.unknown) {
+            self.at_least(Outcome::ClientsLost);
+        }
         match step {
             Step::Wait(until) => {
                 self.waits(observed, until.expect("begun"));
@@ -127,6 +142,18 @@ impl<'a> Witness<'a> {
             Step::EndIdle => {
                 assert!(self.is_draining() && self.idle_are_owed(observed), "nobody idle is to be ended");
                 self.ended_idle = true;
+            }
+            Step::EndIncomplete => {
+                assert!(self.is_draining() && !self.idle_are_owed(observed) && !observed.attending, "not now");
+                let due = self.awaited_until(observed).is_some_and(|until| self.now >= until);
+                assert!(due, "no awaited connection has had its time");
+                let longest = observed.awaited.expect("due");
+                self.expired = Some(longest.max(self.now.saturating_sub(self.times.head)));
+            }
+            Step::CloseLate => {
+                assert!(!self.late_closed, "closed twice");
+                self.late_closed = true;
+                self.may_leave(observed);
             }
             Step::Start { stage, deadline } => self.starts(observed, stage, deadline),
             Step::Abandon { stage, started } => self.abandons(observed, stage, started),
@@ -170,19 +197,50 @@ impl<'a> Witness<'a> {
         observed.forced.is_some() || self.now >= self.times.drain
     }
 
+    /// Whether requests may still come that would be admitted.
+    fn expects(&self, observed: Observed) -> bool {
+        !self.overdue(observed) && !self.late_closed
+    }
+
     /// Whether idle connections are waited for.
     fn lingering(&self, observed: Observed) -> bool {
-        observed.lingering && !self.overdue(observed) && self.now < self.times.lingers
+        observed.connected && self.expects(observed) && self.now < self.times.lingers
+    }
+
+    /// Until when awaited connections are waited for, if there are any.
+    fn awaited_until(&self, observed: Observed) -> Option<Duration> {
+        let since = observed.awaited.filter(|&since| self.expects(observed) && Some(since) > self.expired);
+        since.map(|since| since.saturating_add(self.times.head))
+    }
+
+    /// Whether something other than passes is waited for.
+    fn expecting(&self, observed: Observed) -> bool {
+        let attending = observed.attending && !self.overdue(observed);
+        self.lingering(observed) || self.awaited_until(observed).is_some() || attending
     }
 
     /// Whether there are connections of which the idle ones still have to be told of the end.
     fn idle_are_owed(&self, observed: Observed) -> bool {
-        (observed.connected || self.lingering(observed)) && !self.ended_idle && self.now >= self.times.linger
+        observed.connected && !self.ended_idle && self.now >= self.times.linger
     }
 
     /// The work that is waited for: critical, and high that is not late.
-    fn waited_for(&self, InFlight { critical, high, .. }: InFlight) -> (bool, bool) {
-        (critical > 0, high > 0 && !self.high_late)
+    fn waited_for(&self, observed: Observed) -> (bool, bool) {
+        let InFlight { critical, high, .. } = observed.in_flight;
+        (critical > 0 || observed.late > 0, high > 0 && !self.high_late)
+    }
+
+    /// P3: the late gate is closed, and then the drain ends, only when nothing is in flight or expected, or after the last
+    /// call.
+    fn may_leave(&self, observed: Observed) {
+        let empty = is_empty(observed);
+        if self.last == Some(Milestone::LastCall) {
+            let over = observed.forced.is_some() || self.now >= self.last_call_until;
+            assert!(over || empty && !observed.attending, "P3: the last call is not over");
+        } else {
+            assert!(self.is_draining() && empty, "P3: leaves with work in flight");
+            assert!(!self.expecting(observed), "leaves, and connections have time left");
+        }
     }
 
     /// The stages, one bit each, that wait for nobody who is not over.
@@ -205,23 +263,27 @@ impl<'a> Witness<'a> {
 
     fn waits(&mut self, observed: Observed, until: Duration) {
         assert!(observed.forced.is_none(), "waits though forced");
-        assert!(until <= self.times.end, "P5: waits beyond the end, {:?}", self.times.end);
+        let attends = observed.attending && self.last == Some(Milestone::Closing);
+        let end = if attends { self.times.attended } else { self.times.end };
+        assert!(until <= end, "P5: waits beyond the end, {end:?}");
         assert!(self.now < until, "waits for what has come");
         let mut soonest = Duration::MAX;
         let mut also = |counts: bool, until: Duration| soonest = if counts { soonest.min(until) } else { soonest };
         match self.last {
             Some(Milestone::Triggered) => also(true, self.times.refuse),
             Some(Milestone::Refusing | Milestone::HighLate) => {
-                let (critical, high) = self.waited_for(observed.in_flight);
-                let lingering = self.lingering(observed);
-                assert!(critical || high || lingering, "waits for nothing");
+                let (critical, high) = self.waited_for(observed);
+                assert!(critical || high || self.expecting(observed), "waits for nothing");
                 also(true, self.times.drain);
                 also(high, self.times.high);
-                also((observed.connected || lingering) && !self.ended_idle, self.times.linger);
-                also(lingering, self.times.lingers);
+                also(observed.connected && !self.ended_idle, self.times.linger);
+                also(!critical && !high && self.lingering(observed), self.times.lingers);
+                if let Some(until) = self.awaited_until(observed) {
+                    also(!observed.attending, until);
+                }
             }
             Some(Milestone::LastCall) => {
-                assert!(observed.in_flight.critical > 0 || observed.in_flight.high > 0, "waits for nothing");
+                assert!(!is_empty(observed) || observed.attending, "waits for nothing");
                 also(true, self.last_call_until);
             }
             Some(Milestone::Closing) => {
@@ -231,6 +293,8 @@ impl<'a> Witness<'a> {
                         also(true, deadline);
                     }
                 }
+                // Once every stage is over, for what is still to be found out about clients.
+                also(observed.attending && self.running().next().is_none(), self.times.attended);
             }
             None | Some(Milestone::Done) => panic!("waits after {:?}", self.last),
         }
@@ -241,9 +305,9 @@ impl<'a> Witness<'a> {
     /// P1, P3: in order, and not before its time.
     fn reaches(&mut self, observed: Observed, milestone: Milestone) {
         assert!(self.last < Some(milestone), "{milestone:?} after {:?}", self.last);
-        let InFlight { critical, high, .. } = observed.in_flight;
+        let high = observed.in_flight.high;
         let forced = observed.forced.is_some();
-        let empty = (critical, high) == (0, 0);
+        let empty = is_empty(observed);
         assert!(!self.is_draining() || !self.idle_are_owed(observed), "the idle were not told before {milestone:?}");
         match milestone {
             Milestone::Triggered => {}
@@ -258,23 +322,25 @@ impl<'a> Witness<'a> {
                 self.at_least(Outcome::DrainTimedOut);
             }
             Milestone::LastCall => {
-                let only_late = self.waited_for(observed.in_flight) == (false, false) && !self.lingering(observed);
+                let only_late = self.waited_for(observed) == (false, false) && !self.expecting(observed);
                 assert!(self.is_draining() && !empty, "the last call is for nobody");
                 assert!(self.overdue(observed) || only_late, "P3: the last call is early");
                 self.last_call_until = self.now.saturating_add(self.force_close).min(self.times.stages_begin_by);
                 self.at_least(Outcome::DrainTimedOut);
             }
-            Milestone::Closing if self.last == Some(Milestone::LastCall) => {
-                assert!(forced || empty || self.now >= self.last_call_until, "P3: the last call is not over");
-            }
             Milestone::Closing => {
-                assert!(self.is_draining() && empty, "P3: closing with work in flight");
-                assert!(!self.lingering(observed), "closing with idle connections that have time left");
+                assert!(self.late_closed, "P2: closing with the late gate open");
+                self.may_leave(observed);
             }
             Milestone::Done => {
                 assert_eq!(self.last, Some(Milestone::Closing));
                 let left = (0..self.stages.len()).find(|&stage| self.places[stage] != Place::Over);
                 assert_eq!(left, None, "P7: done, and nothing is known of a stage");
+                let waited = forced || !observed.attending || self.now >= self.times.attended;
+                assert!(waited, "done, and clients may still be found lost");
+                if observed.attending {
+                    self.at_least(Outcome::ClientsLost);
+                }
             }
         }
         let in_time = self.late || forced || self.now <= self.times.stages_begin_by;
@@ -314,4 +380,10 @@ impl<'a> Witness<'a> {
         self.places[stage] = Place::Over;
         self.at_least(Outcome::StageAbandoned);
     }
+}
+
+/// Whether no pass is alive that the drain waits for.
+fn is_empty(observed: Observed) -> bool {
+    let InFlight { critical, high, .. } = observed.in_flight;
+    (critical, high, observed.late) == (0, 0, 0)
 }

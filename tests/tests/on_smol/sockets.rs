@@ -245,9 +245,9 @@ fn p6_one_that_nobody_polls_is_named() {
     });
 }
 
-/// With its listener closed by then, and who was in the queue reset (A1).
+/// A1: its clients are reset. They are counted, and the pass is given back after the listener is closed.
 #[test]
-fn a1_one_that_is_dropped_gives_its_pass_back() {
+fn a1_p7_a_stream_that_is_dropped_counts_its_queue_as_lost() {
     must_end(|| {
         let (clock, shutdown) = timed();
         let (incoming, address) = tcp(&shutdown);
@@ -257,7 +257,9 @@ fn a1_one_that_is_dropped_gives_its_pass_back() {
         drop(incoming);
         assert_eq!(ask_once(address), Fate::Refused);
         assert!(clients.iter().all(|stream| read_line(stream).is_err()));
-        assert_clean(&block_on(shutdown.run()).report);
+        let exit = block_on(shutdown.run());
+        assert_outcome(&exit.report, Outcome::ClientsLost);
+        assert_eq!((exit.code(), exit.report.unserved.lost), (15, 20));
     });
 }
 

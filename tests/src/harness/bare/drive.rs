@@ -54,7 +54,8 @@ impl Driver {
                     }
                 }
                 Step::Abandon { stage, started } => book.abandoned(stage, started),
-                Step::EndIdle => unreachable!("there are no connections"),
+                Step::CloseLate => {} // there is no late gate
+                Step::EndIdle | Step::EndIncomplete => unreachable!("there are no connections"),
                 Step::Finish(outcome) => break outcome,
             }
         };

@@ -1,0 +1,161 @@
+//! What a connection's owner holds while it is not idle: receiving, busy, upgraded. Not here: what each means to the drain
+//! (core's `connection`).
+
+use std::fmt;
+use std::ops::Deref;
+
+use winddown_core::{Hold, Refused};
+
+use crate::kicker::Kicker;
+use crate::open::{Opened, Share};
+use crate::pass::Admitted;
+use crate::socket::Stream;
+use crate::{OwnedPass, Pass};
+
+/// Counts among a connection's guards until it is dropped.
+pub(crate) struct Guard<S: Stream, L: Deref<Target = Opened<S>>, P> {
+    hold: Hold,
+    /// `None` only once it was taken by another guard, and while this is dropped.
+    share: Option<L>,
+    pass: Option<Admitted<P>>,
+}
+
+impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
+    /// To be made with the pass, if it has one: whoever sees the old state takes the connection for idle, and waits for it as that.
+    pub(crate) fn new(share: L, hold: Hold, pass: Option<Admitted<P>>) -> Result<Self, Refused> {
+        share.enter(hold)?;
+        Ok(Self { hold, share: Some(share), pass })
+    }
+
+    /// Makes this guard another one, in one step: the connection is not idle in between.
+    fn become_one<Q>(mut self, hold: Hold, pass: Option<Admitted<Q>>) -> Result<Guard<S, L, Q>, Refused> {
+        self.opened().exchange(self.hold, hold)?;
+        Ok(Guard { hold, share: self.share.take(), pass })
+    }
+
+    fn opened(&self) -> &Opened<S> {
+        self.share.as_deref().expect("not dropped")
+    }
+}
+
+impl<S: Stream, L: Deref<Target = Opened<S>>, P> Drop for Guard<S, L, P> {
+    /// In this order, so that a connection is always at work, awaited or idle to the drain, and closed when its last pass is gone:
+    ///
+    /// 1. It is idle, and if the linger is over it is settled: awaited or ended.
+    /// 2. Its share is given back; the last one closes the descriptor.
+    /// 3. The pass is given back.
+    fn drop(&mut self) {
+        if let Some(share) = self.share.take() {
+            share.leave(self.hold);
+            drop(share);
+        }
+        drop(self.pass.take());
+    }
+}
+
+/// A request has begun to arrive. From [`Connection::receiving`](crate::Connection::receiving).
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct Receiving<'a, S: Stream>(pub(crate) Guard<S, &'a Opened<S>, ()>);
+
+impl<'a, S: Stream> Receiving<'a, S> {
+    /// Turns it into [`Busy`]: the request is whole, or enough of it to begin with.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::busy`](crate::Connection::busy). The connection is then idle.
+    pub fn busy(self) -> Result<Busy<'a, S>, Refused> {
+        // `None` only while it is dropped.
+        let opened: &'a Opened<S> = self.0.share.ok_or(Refused::Closed)?;
+        let pass = opened.admit()?;
+        self.0.become_one(Hold::Busy, Some(pass)).map(Busy)
+    }
+}
+
+/// As [`Receiving`], for a guard that leaves the scope. From [`Connection::receiving_owned`](crate::Connection::receiving_owned).
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct OwnedReceiving<S: Stream>(pub(crate) Guard<S, Share<S>, ()>);
+
+impl<S: Stream> OwnedReceiving<S> {
+    /// As [`Receiving::busy`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Receiving::busy`].
+    pub fn busy(self) -> Result<OwnedBusy<S>, Refused> {
+        let pass = self.0.opened().admit_owned()?;
+        self.0.become_one(Hold::Busy, Some(pass)).map(OwnedBusy)
+    }
+}
+
+/// A connection at work. From [`Connection::busy`](crate::Connection::busy).
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct Busy<'a, S: Stream>(#[expect(dead_code, reason = "held")] pub(crate) Guard<S, &'a Opened<S>, Pass<'a>>);
+
+/// A connection at work. From [`Connection::busy_owned`](crate::Connection::busy_owned).
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct OwnedBusy<S: Stream>(pub(crate) Guard<S, Share<S>, OwnedPass>);
+
+impl<S: Stream> OwnedBusy<S> {
+    /// Marks the connection as upgraded: from now on it speaks something that has no end of its own, and the report calls it
+    /// that. Its owner watches [`token_at(Milestone::Refusing)`](crate::Shutdown::token_at) to say goodbye.
+    pub fn upgraded(mut self) -> Self {
+        if self.0.opened().exchange(self.0.hold, Hold::Upgraded).is_ok() {
+            self.0.hold = Hold::Upgraded;
+        }
+        self
+    }
+}
+
+/// A connection that speaks something without an end. From [`Connection::upgrade`](crate::Connection::upgrade).
+#[must_use = "dropped at once, the connection is idle again"]
+pub struct Upgraded<'a, S: Stream> {
+    kicker: Option<Kicker>,
+    guard: Option<Busy<'a, S>>,
+}
+
+impl<'a, S: Stream> Upgraded<'a, S> {
+    pub(crate) fn new(kicker: Kicker, guard: Busy<'a, S>) -> Self {
+        Self { kicker: Some(kicker), guard: Some(guard) }
+    }
+}
+
+impl<S: Stream> Drop for Upgraded<'_, S> {
+    /// In this order:
+    ///
+    /// 1. The goodbye is taken back, if it has not begun.
+    /// 2. The connection is idle, and its pass given back, as for [`Busy`].
+    fn drop(&mut self) {
+        drop(self.kicker.take());
+        drop(self.guard.take());
+    }
+}
+
+impl<S: Stream> fmt::Debug for Receiving<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> fmt::Debug for OwnedReceiving<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedReceiving").finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> fmt::Debug for Busy<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Busy").finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> fmt::Debug for OwnedBusy<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedBusy").finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> fmt::Debug for Upgraded<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgraded").finish_non_exhaustive()
+    }
+}

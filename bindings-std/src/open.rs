@@ -1,0 +1,246 @@
+//! What the register, a connection's owner and its guards share: the stream, its state, and who ends it. Not here: what a user
+//! calls (`connection`, `guards`), and what the state means to the drain (core's `connection`).
+
+use std::net::Shutdown as Half;
+use std::ops::Deref;
+use std::panic::Location;
+use std::task::Waker;
+use std::time::Duration;
+
+use winddown_core::{Await, ConnectionState, Cut, Entered, Hold, Milestone, Priority, Refused, Unserved};
+
+use crate::connections::{Late, Open};
+use crate::inner::Inner;
+use crate::pass::Admitted;
+use crate::socket::Stream;
+use crate::sync::{Arc, Mutex, thread};
+use crate::wait::wake_all;
+use crate::{OwnedPass, Pass};
+
+/// An open connection.
+pub(crate) struct Opened<S> {
+    pub(crate) id: u64,
+    pub(crate) stream: S,
+    pub(crate) inner: Arc<Inner>,
+    state: ConnectionState,
+    ends: Mutex<Ends>,
+    since: Duration,
+    location: &'static Location<'static>,
+    thread: thread::Thread,
+}
+
+/// Who ends a connection that is idle when the linger is over.
+enum Ends {
+    /// The thread that finds it idle, by shutting it down for reading.
+    Finder,
+    /// Its owner, who has this woken.
+    Owner(Option<Waker>),
+}
+
+impl<S: Stream> Opened<S> {
+    /// Registers a stream.
+    pub(crate) fn register(stream: S, inner: &Arc<Inner>, location: &'static Location<'static>) -> Arc<Self> {
+        let opened = Arc::new(Self {
+            id: inner.connections.next_id(),
+            stream,
+            inner: inner.clone(),
+            state: ConnectionState::new(false),
+            ends: Mutex::new(Ends::Finder),
+            since: inner.trigger.clock.now(),
+            location,
+            thread: thread::current(),
+        });
+        let open: Arc<dyn Open> = opened.clone();
+        inner.connections.add(opened.id, &open);
+        opened
+    }
+
+    fn is_refusing(&self) -> bool {
+        self.inner.waiters.has_reached(Milestone::Refusing)
+    }
+
+    /// The pass of a guard that makes it busy.
+    pub(crate) fn admit(&self) -> Result<Admitted<Pass<'_>>, Refused> {
+        Admitted::enter(&self.inner, || self.inner.enter(Priority::Critical))
+    }
+
+    /// As `admit`, for a guard that leaves the scope.
+    pub(crate) fn admit_owned(&self) -> Result<Admitted<OwnedPass>, Refused> {
+        Admitted::enter(&self.inner, || self.inner.enter_owned(Priority::Critical))
+    }
+
+    /// A guard comes, after its pass.
+    pub(crate) fn enter(&self, hold: Hold) -> Result<(), Refused> {
+        let entered = self.state.enter(hold, self.is_refusing())?;
+        self.follow(entered);
+        Ok(())
+    }
+
+    /// A guard becomes another one.
+    pub(crate) fn exchange(&self, from: Hold, to: Hold) -> Result<(), Refused> {
+        let entered = self.state.exchange(from, to, self.is_refusing())?;
+        self.follow(entered);
+        Ok(())
+    }
+
+    /// A guard goes, before its pass. When this returns, the connection is at work, awaited, ended, or lingers.
+    pub(crate) fn leave(&self, hold: Hold) {
+        let left = self.state.leave(hold, self.is_refusing());
+        self.follow(left);
+    }
+
+    fn follow(&self, entered: Entered) {
+        if entered.await_ended {
+            self.inner.connections.end_await();
+        }
+        if entered.settle {
+            // A panicking waker must not unwind into the caller that dropped its guard.
+            let _ = wake_all(self.settle());
+        }
+    }
+
+    /// Awaits its request, if any of it has arrived. Returns whether it is awaited or at work.
+    fn await_request(&self) -> bool {
+        if !self.state.is_receiving() && self.unread() == 0 {
+            return false;
+        }
+        let Inner { connections, trigger, .. } = &*self.inner;
+        // Counted first: the driver never sees it as neither idle, awaited nor at work.
+        connections.begin_await(self.id, trigger.clock.now());
+        let began = self.state.begin_await();
+        if began != Await::Began {
+            connections.end_await();
+        }
+        // The driver has a deadline more, or one less.
+        trigger.driver.notify();
+        began != Await::Spent
+    }
+
+    /// How many bytes have arrived that were not read. What cannot be asked (it is not a socket, or the system has no such
+    /// call) has none.
+    fn unread(&self) -> u64 {
+        self.stream.unread().unwrap_or(0)
+    }
+
+    /// Tells it that it is over. The waker of an owner that is to end it; `None`: it is shut down for reading.
+    fn tell_end(&self) -> Option<Waker> {
+        if let Ends::Owner(waker) = &mut *self.ends.lock() {
+            return waker.take();
+        }
+        self.half_close(Half::Read);
+        None
+    }
+
+    /// From now on its owner ends it, and has this woken for that.
+    pub(crate) fn end_by_owner(&self, waker: Waker) {
+        let replaced = std::mem::replace(&mut *self.ends.lock(), Ends::Owner(Some(waker)));
+        drop(replaced);
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.is_ended()
+    }
+
+    fn half_close(&self, half: Half) {
+        // One that is closed already is what was wanted.
+        let _ = self.stream.half_close(half);
+    }
+
+    /// It is about to be closed by its owner, or by its time: counts the client, if it goes without an answer.
+    fn account(&self, awaited: bool, receiving: bool) {
+        if !self.state.is_idle() {
+            return;
+        }
+        // Of a request that the program has begun to read no byte tells more: it is not whole.
+        let unread = !receiving && self.unread() > 0;
+        if awaited || unread && self.state.account() {
+            self.inner.count_unserved(if unread { Unserved::LOST } else { Unserved::INCOMPLETE });
+        }
+    }
+
+    /// Its owner drops it: the state's last change.
+    pub(crate) fn close(&self) {
+        let receiving = self.state.is_receiving();
+        let awaited = self.state.close();
+        // Before the refusal a program closes what it likes. A forked child's copies are not its connections.
+        if self.is_refusing() && !self.inner.is_forked() {
+            self.account(awaited, receiving);
+        }
+        if awaited {
+            self.inner.connections.end_await();
+        }
+    }
+
+    fn late(&self, what: &str, now: Duration) -> Late {
+        let what = format!("connection from {}, {what}", self.stream.peer());
+        let age = now.saturating_sub(self.since);
+        Late { id: self.id, what, age, location: self.location, thread: self.thread.clone() }
+    }
+}
+
+impl<S: Stream> Open for Opened<S> {
+    fn state(&self) -> &ConnectionState {
+        &self.state
+    }
+
+    fn settle(&self) -> Option<Waker> {
+        if self.await_request() {
+            return None;
+        }
+        // What it reads from here on is what arrived before.
+        let owner = self.tell_end();
+        if owner.is_none() && self.await_request() {
+            return None;
+        }
+        self.state.end();
+        owner
+    }
+
+    fn expire(&self) -> Option<Waker> {
+        let receiving = self.state.expire()?;
+        self.account(true, receiving);
+        let owner = self.tell_end();
+        self.inner.connections.end_await();
+        owner
+    }
+
+    fn cut(&self, now: Duration) -> Option<Late> {
+        let late = match self.state.cut() {
+            Cut::Busy => Some(self.late("busy", now)),
+            Cut::Upgraded => Some(self.late("upgraded", now)),
+            Cut::Awaited { receiving } => {
+                self.account(true, receiving);
+                self.inner.connections.end_await();
+                None
+            }
+            Cut::Idle => {
+                self.account(false, false);
+                None
+            }
+            Cut::Again => None,
+        };
+        self.half_close(Half::Both);
+        late
+    }
+}
+
+/// A share that may outlive the connection. `None` only while it is dropped.
+pub(crate) struct Share<S: Stream>(pub(crate) Option<Arc<Opened<S>>>);
+
+impl<S: Stream> Deref for Share<S> {
+    type Target = Opened<S>;
+
+    fn deref(&self) -> &Opened<S> {
+        self.0.as_ref().expect("not dropped")
+    }
+}
+
+impl<S: Stream> Drop for Share<S> {
+    fn drop(&mut self) {
+        // The last one closes the descriptor, and says so then, as the register does.
+        if let Some(Opened { stream, inner, .. }) = self.0.take().and_then(Arc::into_inner) {
+            drop(stream);
+            inner.connections.feed();
+        }
+    }
+}
