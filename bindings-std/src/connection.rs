@@ -115,6 +115,12 @@ impl<S: Stream> Connection<S> {
         self.opened().is_ended()
     }
 
+    /// Says that what has arrived so far is no request: an answer to a ping, say. For an owner that has read everything, and now
+    /// ends the connection ([`poll_lingered`](Self::poll_lingered)): the drain waits for it no longer.
+    pub fn dismiss(&self) {
+        self.opened().dismiss();
+    }
+
     /// Says that a request has begun to arrive: the wind-down waits for the rest of it, at most for the
     /// [head time](winddown_core::Budget::head) after the linger. Then turn the guard into [`busy`](Receiving::busy).
     ///
@@ -144,7 +150,7 @@ impl<S: Stream> Connection<S> {
     ///
     /// # Errors
     ///
-    /// [`Refused::Closed`] when the drain is over: no answer could be finished. [`Refused::Full`] beyond 65,535 guards of
+    /// [`Refused::Closed`] when the drain is over: no answer could be finished. [`Refused::Full`] beyond 32,767 guards of
     /// one connection.
     pub fn busy(&self) -> Result<Busy<'_, S>, Refused> {
         self.guard(Hold::Busy)

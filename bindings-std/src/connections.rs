@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use winddown_core::ConnectionState;
 
+use crate::hook;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
 use crate::wait::wake_all;
 
@@ -181,7 +182,14 @@ impl Connections {
     pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
         let mut table = self.table.lock();
         table.over = true;
-        table.open.values().filter_map(|open| open.cut(now)).collect()
+        let mut late = Vec::new();
+        for open in table.open.values() {
+            // A stranger's `as_fd` that panics must not take the others with it.
+            if let Ok(cut) = hook::caught(|| open.cut(now)) {
+                late.extend(cut);
+            }
+        }
+        late
     }
 
     /// Counts a connection as awaited from now on.
@@ -191,6 +199,16 @@ impl Connections {
         // The clock's readings of two threads may come here in the wrong order.
         let since = awaited.since.back().map_or(now, |&(last, _)| last.max(now));
         awaited.since.push_back((since, id));
+    }
+
+    /// It turned out that this one is not awaited by the caller that has just counted it.
+    pub(crate) fn never_awaited(&self, id: u64) {
+        let mut awaited = self.awaited.lock();
+        awaited.count -= 1;
+        // It is one of the last. Left in there, it would end an await that begins later.
+        if let Some(last) = awaited.since.iter().rposition(|&(_, other)| other == id) {
+            awaited.since.remove(last);
+        }
     }
 
     /// Takes one off the count of those that are awaited.

@@ -60,6 +60,7 @@ struct Drive<'a> {
     closed_at: Duration,
     at_refusal: InFlight,
     high_late: bool,
+    #[cfg(unix)]
     counts_queues: bool,
     stages: Vec<StageRun>,
     turns: usize,
@@ -83,6 +84,7 @@ impl<'a> Drive<'a> {
             closed_at: began,
             at_refusal: InFlight::NONE,
             high_late: false,
+            #[cfg(unix)]
             counts_queues: false,
             stages: inner.hooks.names().map(StageRun::new).collect(),
             turns: 0,
@@ -108,8 +110,12 @@ impl<'a> Drive<'a> {
             let forced = inner.trigger.lifecycle.load().forced();
             self.collect();
             let observed = Observed { forced, ..self.observe() };
-            self.unserved = observed.unserved;
-            match self.sequence.poll(self.now, observed) {
+            let step = self.sequence.poll(self.now, observed);
+            if !matches!(step, Step::Finish(_)) {
+                // What the outcome takes into account.
+                self.unserved = observed.unserved;
+            }
+            match step {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
                 Step::Reach(milestone) => self.reach(milestone),
                 Step::EndIdle => {
@@ -157,12 +163,13 @@ impl<'a> Drive<'a> {
         let critical = critical + inner.kickers.running();
         let late = waited_for(inner.gate_at(Inner::LATE));
         let attending = inner.is_attending();
+        let awaited = inner.connections.awaited_since();
         Observed {
             in_flight: InFlight { critical, high, low },
             late,
             attending,
             connected: !inner.connections.is_empty() || self.is_any_door_left_open(),
-            awaited: inner.connections.awaited_since(),
+            awaited,
             unserved: inner.unserved(),
             forced: None,
         }

@@ -237,7 +237,7 @@ impl<L: Listener> Open<L> {
                 // In the lame duck, by the program's will: nobody is to slip in between the count and the close.
                 self.listener.shut_the_door();
             }
-            self.inner.count_unserved(self.count_queue());
+            self.inner.count_unserved(self.accept_rest());
         }
         if self.end.lock().left_open {
             self.inner.doors.close();
@@ -253,12 +253,29 @@ impl<L: Listener> Doorway for Open<L> {
     }
 
     fn count_queue(&self) -> Unserved {
+        if self.end.lock().settled {
+            return self.accept_rest();
+        }
+        // Whose queue it is, is not said yet: it is left alone.
+        if backlog::length(&self.listener) == Some(0) { Unserved::NONE } else { Unserved::UNKNOWN }
+    }
+}
+
+impl<L: Listener> Open<L> {
+    /// Accepts who is left in the queue, unless it is another holder's, and counts them.
+    fn accept_rest(&self) -> Unserved {
+        // Far beyond any backlog: where the door is open there may be always one more.
+        const MOST: u64 = 1 << 16;
         let mut unserved = Unserved::NONE;
         if !self.end.lock().door.loses_queue() || self.inner.is_forked() {
             return unserved;
         }
         let mut troubles = 0;
         loop {
+            if unserved.lost + unserved.unused > MOST {
+                unserved.unknown = true;
+                return unserved;
+            }
             match self.listener.accept_one() {
                 Ok(stream) if stream.unread().is_ok_and(|unread| unread == 0) => unserved.unused += 1,
                 Ok(_) => unserved.lost += 1,

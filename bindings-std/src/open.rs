@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
 
-use winddown_core::{Await, ConnectionState, Cut, Entered, Hold, Milestone, Priority, Refused, Unserved};
+use winddown_core::{Await, ConnectionState, End, Entered, Gone, Hold, Milestone, Priority, Refused};
 
 use crate::connections::{Late, Open};
 use crate::inner::Inner;
@@ -99,21 +99,21 @@ impl<S: Stream> Opened<S> {
         }
     }
 
-    /// Awaits its request, if any of it has arrived. Returns whether it is awaited or at work.
-    fn await_request(&self) -> bool {
+    /// Awaits its request, if any of it has arrived. `None`: nothing has.
+    fn await_request(&self) -> Option<Await> {
         if !self.state.is_receiving() && self.unread() == 0 {
-            return false;
+            return None;
         }
         let Inner { connections, trigger, .. } = &*self.inner;
-        // Counted first: the driver never sees it as neither idle, awaited nor at work.
+        // Counted first: whoever takes the request takes it off the count.
         connections.begin_await(self.id, trigger.clock.now());
         let began = self.state.begin_await();
         if began != Await::Began {
-            connections.end_await();
+            connections.never_awaited(self.id);
         }
         // The driver has a deadline more, or one less.
         trigger.driver.notify();
-        began != Await::Spent
+        Some(began)
     }
 
     /// How many bytes have arrived that were not read. What cannot be asked (it is not a socket, or the system has no such
@@ -122,53 +122,51 @@ impl<S: Stream> Opened<S> {
         self.stream.unread().unwrap_or(0)
     }
 
-    /// Tells it that it is over. The waker of an owner that is to end it; `None`: it is shut down for reading.
-    fn tell_end(&self) -> Option<Waker> {
-        if let Ends::Owner(waker) = &mut *self.ends.lock() {
-            return waker.take();
-        }
-        self.half_close(Half::Read);
-        None
-    }
-
     /// From now on its owner ends it, and has this woken for that.
     pub(crate) fn end_by_owner(&self, waker: Waker) {
         let replaced = std::mem::replace(&mut *self.ends.lock(), Ends::Owner(Some(waker)));
         drop(replaced);
     }
 
+    /// Tells it that it is over: shuts it down for reading (`true`), or leaves that to its owner, whose waker comes back.
+    fn tell_end(&self) -> (bool, Option<Waker>) {
+        if let Ends::Owner(waker) = &mut *self.ends.lock() {
+            return (false, waker.take());
+        }
+        self.half_close(Half::Read);
+        (true, None)
+    }
+
     pub(crate) fn is_ended(&self) -> bool {
         self.state.is_ended()
     }
 
-    fn half_close(&self, half: Half) {
-        // One that is closed already is what was wanted.
-        let _ = self.stream.half_close(half);
+    /// What has arrived is no request, says its owner.
+    pub(crate) fn dismiss(&self) {
+        if self.state.dismiss() {
+            self.inner.connections.end_await();
+            self.inner.trigger.driver.notify();
+        }
     }
 
-    /// It is about to be closed by its owner, or by its time: counts the client, if it goes without an answer.
-    fn account(&self, awaited: bool, receiving: bool) {
-        if !self.state.is_idle() {
-            return;
+    fn half_close(&self, half: Half) {
+        // A forked child's copies are the parent's connections. One that is closed already is what was wanted.
+        let _ = (!self.inner.is_forked()).then(|| self.stream.half_close(half));
+    }
+
+    /// It is gone: counts its client.
+    fn account(&self, gone: Gone) {
+        if !self.inner.is_forked() {
+            self.inner.count_unserved(gone.account.count(|| self.unread() > 0));
         }
-        // Of a request that the program has begun to read no byte tells more: it is not whole.
-        let unread = !receiving && self.unread() > 0;
-        if awaited || unread && self.state.account() {
-            self.inner.count_unserved(if unread { Unserved::LOST } else { Unserved::INCOMPLETE });
+        if gone.await_ended {
+            self.inner.connections.end_await();
         }
     }
 
     /// Its owner drops it: the state's last change.
     pub(crate) fn close(&self) {
-        let receiving = self.state.is_receiving();
-        let awaited = self.state.close();
-        // Before the refusal a program closes what it likes. A forked child's copies are not its connections.
-        if self.is_refusing() && !self.inner.is_forked() {
-            self.account(awaited, receiving);
-        }
-        if awaited {
-            self.inner.connections.end_await();
-        }
+        self.account(self.state.close(self.is_refusing()));
     }
 
     fn late(&self, what: &str, now: Duration) -> Late {
@@ -184,41 +182,38 @@ impl<S: Stream> Open for Opened<S> {
     }
 
     fn settle(&self) -> Option<Waker> {
-        if self.await_request() {
-            return None;
+        loop {
+            if self.await_request().is_some_and(|began| began != Await::Spent) {
+                return None;
+            }
+            match self.state.end() {
+                End::Claimed => break,
+                // It began to be received behind the look above.
+                End::Receiving => {}
+                End::No => return None,
+            }
         }
-        // What it reads from here on is what arrived before.
-        let owner = self.tell_end();
-        if owner.is_none() && self.await_request() {
-            return None;
+        let (shut, owner) = self.tell_end();
+        if shut {
+            // A byte that arrived before is found by this look; one that comes now has come too late.
+            let _ = self.await_request();
         }
-        self.state.end();
         owner
     }
 
     fn expire(&self) -> Option<Waker> {
-        let receiving = self.state.expire()?;
-        self.account(true, receiving);
-        let owner = self.tell_end();
+        if !self.state.expire() {
+            return None;
+        }
+        let (_, owner) = self.tell_end();
         self.inner.connections.end_await();
         owner
     }
 
     fn cut(&self, now: Duration) -> Option<Late> {
-        let late = match self.state.cut() {
-            Cut::Busy => Some(self.late("busy", now)),
-            Cut::Upgraded => Some(self.late("upgraded", now)),
-            Cut::Awaited { receiving } => {
-                self.account(true, receiving);
-                self.inner.connections.end_await();
-                None
-            }
-            Cut::Idle => {
-                self.account(false, false);
-                None
-            }
-            Cut::Again => None,
-        };
+        let gone = self.state.cut()?;
+        let late = gone.at_work.map(|hold| self.late(if hold == Hold::Upgraded { "upgraded" } else { "busy" }, now));
+        self.account(gone);
         self.half_close(Half::Both);
         late
     }

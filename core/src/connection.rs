@@ -3,32 +3,37 @@
 
 use core::fmt;
 
-use crate::Refused;
 use crate::sync::{AtomicU32, Ordering, const_unless_loom, update};
+use crate::{Refused, Unserved};
 
 /// One connection's state, in one word.
 ///
 /// | bits | meaning |
 /// |---|---|
-/// | 0-15 | how many guards say that it is busy |
-/// | 16-23 | how many say that it is upgraded |
-/// | 24 | a request has begun to arrive, says its owner |
+/// | 0-14 | how many guards say that it is busy |
+/// | 15-22 | how many say that it is upgraded |
+/// | 23 | receiving: a request has begun to arrive, says its owner |
+/// | 24 | begun: the same, and stays until a guard takes the request |
 /// | 25 | lingered: the linger is over for it |
 /// | 26 | awaited: request bytes have arrived, and the drain waits for it, at most for the head time |
-/// | 27 | spent: it has been awaited, which happens once |
+/// | 27 | spent: it has been awaited, which happens once, or is closed |
 /// | 28 | ended: it was told that it is over |
-/// | 29 | accounted: the client has had its guard since the refusal, or is counted as unserved |
-/// | 30 | cut |
+/// | 29 | expired: its head time was over, and no guard has come since |
+/// | 30 | accounted: its client had a guard since the refusal, or was counted |
+/// | 31 | cut: the drain is over |
 ///
 /// # Invariants
 ///
 /// 1. It is *idle* while it has no busy and no upgraded guard. Only an idle connection is awaited or ended.
 /// 2. Once lingered, the caller that makes it idle (or finds it idle, and sets `lingered`; or begins to receive on it) is told
-///    to *settle* it: to look for unread bytes and then either [await](Self::begin_await) its request or [end](Self::end)
-///    it. So no idle connection is left without a decision, whatever the order of the linger's end and the last guard's drop.
-/// 3. Awaited is set once and cleared once: by the guard that takes the request, by [`expire`](Self::expire), by
-///    [`cut`](Self::cut) or by [`close`](Self::close). The caller that clears it is told so.
-/// 4. Each of these is one read-modify-write of the word, so of two callers one is the first, and both know which.
+///    to *settle* it: to look for unread bytes, and then either [await](Self::begin_await) its request or [end](Self::end) it.
+///    So no idle connection is left without a decision, whatever the order of the linger's end and the last guard's drop.
+/// 3. Ended is claimed before the connection is told, and never while a request is being received. If bytes are found
+///    afterwards, it is awaited after all. So a connection that is awaited or at work is told only by a caller that claimed it
+///    earlier.
+/// 4. Awaited is set once and cleared once: by the guard that takes the request, by [`expire`](Self::expire),
+///    [`dismiss`](Self::dismiss), [`cut`](Self::cut) or [`close`](Self::close). The caller that clears it is told so.
+/// 5. Each of these is one read-modify-write of the word, so of two callers one is the first, and both know which.
 ///
 /// Whatever a caller did before its change is seen by every caller that changes the word afterwards (acquire and release).
 pub struct ConnectionState {
@@ -36,17 +41,19 @@ pub struct ConnectionState {
 }
 
 const BUSY: u32 = 1;
-const UPGRADED: u32 = 1 << 16;
+const UPGRADED: u32 = 1 << 15;
 const BUSY_MASK: u32 = UPGRADED - 1;
-const UPGRADED_MASK: u32 = 0xFF << 16;
+const UPGRADED_MASK: u32 = 0xFF << 15;
 const AT_WORK: u32 = BUSY_MASK | UPGRADED_MASK;
-const RECEIVING: u32 = 1 << 24;
+const RECEIVING: u32 = 1 << 23;
+const BEGUN: u32 = 1 << 24;
 const LINGERED: u32 = 1 << 25;
 const AWAITED: u32 = 1 << 26;
 const SPENT: u32 = 1 << 27;
 const ENDED: u32 = 1 << 28;
-const ACCOUNTED: u32 = 1 << 29;
-const CUT: u32 = 1 << 30;
+const EXPIRED: u32 = 1 << 29;
+const ACCOUNTED: u32 = 1 << 30;
+const CUT: u32 = 1 << 31;
 
 /// What a guard of a connection says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,35 +76,69 @@ pub struct Entered {
     pub settle: bool,
 }
 
-/// Whether a connection with unread bytes is awaited.
+/// Whether a connection whose request has begun to arrive is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the drain relies on it"]
 pub enum Await {
     /// From now on.
     Began,
+    /// Since another caller said so.
+    Already,
     /// It is not idle. The guard that leaves last is told to settle it.
     AtWork,
-    /// It is, was, or is ended already: once is all.
+    /// It was, or it is closed: once is all.
     Spent,
 }
 
-/// What a connection was when it was cut.
+/// Whether a connection was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a connection that was ended has to be told"]
+pub enum End {
+    /// By this caller, who has to tell it, and to look for bytes that arrived meanwhile.
+    Claimed,
+    /// A request has begun to arrive: settle it once more.
+    Receiving,
+    /// It is at work, awaited, or ended already.
+    No,
+}
+
+/// What the client of a connection that is gone is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the report counts it"]
+pub enum Account {
+    /// As nothing: it had its answer, or its time was not over.
+    Settled,
+    /// As incomplete.
+    Incomplete,
+    /// As lost, if there are unread bytes.
+    LostIfUnread,
+    /// As lost, if there are unread bytes, and as incomplete if there are none.
+    LostOrIncomplete,
+}
+
+impl Account {
+    /// Returns the client's count. `unread` says whether there are bytes that the program has not read; it is asked only
+    /// where that matters.
+    pub fn count(self, unread: impl FnOnce() -> bool) -> Unserved {
+        let lost = matches!(self, Self::LostIfUnread | Self::LostOrIncomplete) && unread();
+        match self {
+            _ if lost => Unserved::LOST,
+            Self::Incomplete | Self::LostOrIncomplete => Unserved::INCOMPLETE,
+            Self::Settled | Self::LostIfUnread => Unserved::NONE,
+        }
+    }
+}
+
+/// What a connection was when it was cut or closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the report names it or counts it"]
-pub enum Cut {
-    /// At work: late.
-    Busy,
-    /// Upgraded: late.
-    Upgraded,
-    /// Awaited, and awaited no longer: take it off the count. `receiving`: the program had begun to read the request.
-    Awaited {
-        /// Whether the program had begun to read the request.
-        receiving: bool,
-    },
-    /// Idle.
-    Idle,
-    /// It was cut before.
-    Again,
+pub struct Gone {
+    /// The guard that it had: a connection that is cut then is late.
+    pub at_work: Option<Hold>,
+    /// It is awaited no longer: take it off the count.
+    pub await_ended: bool,
+    /// What its client is counted as.
+    pub account: Account,
 }
 
 impl ConnectionState {
@@ -115,22 +156,16 @@ impl ConnectionState {
     ///
     /// # Errors
     ///
-    /// [`Refused::Full`]: 65,535 busy guards, or 255 upgraded ones.
+    /// [`Refused::Full`]: 32,767 busy guards, or 255 upgraded ones. [`Refused::Closed`]: it was cut.
     pub fn enter(&self, hold: Hold, refusing: bool) -> Result<Entered, Refused> {
-        let before = self.change(|word| {
-            let full = match hold {
-                Hold::Receiving => false,
-                Hold::Busy => word & BUSY_MASK == BUSY_MASK,
-                Hold::Upgraded => word & UPGRADED_MASK == UPGRADED_MASK,
-            };
-            let entered = match hold {
-                Hold::Receiving => word | RECEIVING,
-                Hold::Busy => (word & !AWAITED) + BUSY,
-                Hold::Upgraded => (word & !AWAITED) + UPGRADED,
-            };
-            (!full).then_some(accounted_if(entered, refusing))
+        let taken = |word: u32| accounted_if(word & !(AWAITED | BEGUN | EXPIRED), refusing);
+        let before = self.change(|word| match hold {
+            Hold::Receiving => Some(word | RECEIVING | BEGUN),
+            _ if word & CUT != 0 => None,
+            Hold::Busy => (word & BUSY_MASK != BUSY_MASK).then(|| taken(word) + BUSY),
+            Hold::Upgraded => (word & UPGRADED_MASK != UPGRADED_MASK).then(|| taken(word) + UPGRADED),
         });
-        let before = before.map_err(|_| Refused::Full)?;
+        let before = before.map_err(|word| if word & CUT != 0 { Refused::Closed } else { Refused::Full })?;
         let receiving = hold == Hold::Receiving;
         Ok(Entered { await_ended: !receiving && before & AWAITED != 0, settle: receiving && is_awaitable(before) })
     }
@@ -153,12 +188,12 @@ impl ConnectionState {
     pub fn leave(&self, hold: Hold, refusing: bool) -> Entered {
         let left = |word: u32| match hold {
             Hold::Receiving => word & !RECEIVING,
-            Hold::Busy => word - BUSY,
-            Hold::Upgraded => word - UPGRADED,
+            Hold::Busy => accounted_if(word - BUSY, refusing),
+            Hold::Upgraded => accounted_if(word - UPGRADED, refusing),
         };
-        let before = self.always(|word| accounted_if(left(word), refusing));
-        let after = left(before);
-        Entered { settle: after & (AT_WORK | AWAITED | ENDED) == 0 && after & LINGERED != 0, ..Entered::default() }
+        let after = left(self.always(left));
+        let undecided = after & (AT_WORK | AWAITED | ENDED) == 0 && after & LINGERED != 0;
+        Entered { settle: undecided || is_awaitable(after), ..Entered::default() }
     }
 
     /// The linger is over. Returns whether the caller has to settle it: it is idle.
@@ -168,12 +203,14 @@ impl ConnectionState {
         before & (LINGERED | AT_WORK) == 0
     }
 
-    /// Begins to await its request, if it is idle and has not been awaited. To be called when unread bytes were found, with
-    /// the connection counted as awaited beforehand; unless the answer is [`Await::Began`] it is to be taken off the count.
+    /// Begins to await its request, if it is idle and has not been awaited. To be called when a request has begun to arrive,
+    /// with the connection counted as awaited beforehand; unless the answer is [`Await::Began`] it is to be taken off the
+    /// count. One that was ended, for want of a request, is not any more.
     pub fn begin_await(&self) -> Await {
-        match self.change(|word| is_awaitable(word).then_some(word | AWAITED | SPENT)) {
+        match self.change(|word| is_awaitable(word).then_some((word | AWAITED | SPENT) & !ENDED)) {
             Ok(_) => Await::Began,
             Err(word) if word & AT_WORK != 0 => Await::AtWork,
+            Err(word) if word & AWAITED != 0 => Await::Already,
             Err(_) => Await::Spent,
         }
     }
@@ -184,17 +221,31 @@ impl ConnectionState {
         self.load() & RECEIVING != 0
     }
 
-    /// Ends it, if it is idle and not awaited. Returns whether it did.
-    pub fn end(&self) -> bool {
-        self.change(|word| (word & (AT_WORK | AWAITED | ENDED) == 0).then_some(word | ENDED)).is_ok()
+    /// Ends it, if it is idle, and no request that would be awaited has begun to arrive.
+    pub fn end(&self) -> End {
+        let may = |word: u32| word & (AT_WORK | AWAITED | ENDED) == 0;
+        let receives = |word: u32| word & RECEIVING != 0 && is_awaitable(word);
+        match self.change(|word| (may(word) && !receives(word)).then_some(word | ENDED)) {
+            Ok(_) => End::Claimed,
+            Err(word) if may(word) => End::Receiving,
+            Err(_) => End::No,
+        }
     }
 
-    /// The head time is over. Ends it if it is still awaited; `None` if it is not. `Some(true)`: the program had begun to read
-    /// the request.
-    #[must_use = "it is to be taken off the count, and counted as unserved"]
-    pub fn expire(&self) -> Option<bool> {
-        let expired = |word: u32| (word & AWAITED != 0).then_some(no_longer_awaited(word) | ENDED);
-        self.change(expired).ok().map(|before| before & RECEIVING != 0)
+    /// The head time is over: ends it, if it is still awaited. Returns whether it did.
+    ///
+    /// Its client is counted when the connection is closed or cut, unless a guard still takes the request.
+    #[must_use = "it is to be taken off the count, and told"]
+    pub fn expire(&self) -> bool {
+        self.change(|word| (word & AWAITED != 0).then_some(word & !AWAITED | ENDED | EXPIRED)).is_ok()
+    }
+
+    /// What has arrived is no request, says its owner, which has read it all and ends the connection. Returns whether it was
+    /// awaited.
+    #[must_use = "it is to be taken off the count"]
+    pub fn dismiss(&self) -> bool {
+        let dismissed = |word: u32| word & !(AWAITED | BEGUN) | SPENT | ENDED | ACCOUNTED;
+        self.change(|word| (word & AT_WORK == 0).then(|| dismissed(word))).is_ok_and(|before| before & AWAITED != 0)
     }
 
     /// Returns whether it was ended.
@@ -203,34 +254,41 @@ impl ConnectionState {
         self.load() & ENDED != 0
     }
 
-    /// Cuts it, and says what it was.
-    pub fn cut(&self) -> Cut {
-        let before = self.always(|word| no_longer_awaited(word) | CUT);
-        match before {
-            _ if before & CUT != 0 => Cut::Again,
-            _ if before & UPGRADED_MASK != 0 => Cut::Upgraded,
-            _ if before & BUSY_MASK != 0 => Cut::Busy,
-            _ if before & AWAITED != 0 => Cut::Awaited { receiving: before & RECEIVING != 0 },
-            _ => Cut::Idle,
-        }
+    /// Cuts it: the drain is over. `None`: it was cut before.
+    #[must_use = "the report names it or counts it"]
+    pub fn cut(&self) -> Option<Gone> {
+        let gone = |word: u32| word & !(AWAITED | EXPIRED) | SPENT | ENDED | ACCOUNTED | CUT;
+        let before = self.change(|word| (word & CUT == 0).then(|| gone(word))).ok()?;
+        let account = match before {
+            _ if before & AT_WORK != 0 => Account::Settled,
+            _ if before & (AWAITED | EXPIRED) != 0 => unanswered(before),
+            _ if before & ACCOUNTED != 0 => Account::Settled,
+            _ if before & BEGUN != 0 => Account::Incomplete,
+            _ => Account::LostIfUnread,
+        };
+        Some(Gone { at_work: at_work(before), await_ended: before & AWAITED != 0, account })
     }
 
-    /// It is closed. `true`: it was awaited, and is to be taken off the count.
-    #[must_use = "it is to be taken off the count"]
-    pub fn close(&self) -> bool {
-        self.always(|word| no_longer_awaited(word) | ENDED) & AWAITED != 0
+    /// Closes it: its owner drops it. `refusing`: the program refuses; before that it may close what it likes.
+    pub fn close(&self, refusing: bool) -> Gone {
+        let before = self.always(|word| word & !(AWAITED | EXPIRED) | SPENT | ENDED | ACCOUNTED);
+        let account = match before {
+            _ if before & AT_WORK != 0 || !refusing => Account::Settled,
+            _ if before & EXPIRED != 0 => unanswered(before),
+            _ if before & ACCOUNTED != 0 => Account::Settled,
+            _ if before & AWAITED != 0 => unanswered(before),
+            // Before its time was over, its client's or its owner's will.
+            _ if before & BEGUN != 0 && before & ENDED == 0 => Account::Settled,
+            _ if before & BEGUN != 0 => Account::Incomplete,
+            _ => Account::LostIfUnread,
+        };
+        Gone { at_work: at_work(before), await_ended: before & AWAITED != 0, account }
     }
 
     /// Returns whether it is idle: it has no busy and no upgraded guard.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.load() & AT_WORK == 0
-    }
-
-    /// Claims the right to count this client as unserved. `false`: it has had a guard since the refusal, or was counted.
-    #[must_use = "whoever claims it counts it"]
-    pub fn account(&self) -> bool {
-        self.always(|word| word | ACCOUNTED) & ACCOUNTED == 0
     }
 
     fn load(&self) -> u32 {
@@ -250,16 +308,24 @@ impl ConnectionState {
 
 /// Idle, lingered, and not awaited before.
 const fn is_awaitable(word: u32) -> bool {
-    word & (AT_WORK | SPENT | ENDED) == 0 && word & LINGERED != 0
-}
-
-/// Its request was not taken: the caller counts the client.
-const fn no_longer_awaited(word: u32) -> u32 {
-    if word & AWAITED == 0 { word } else { word & !AWAITED | ACCOUNTED }
+    word & (AT_WORK | SPENT) == 0 && word & LINGERED != 0
 }
 
 const fn accounted_if(word: u32, refusing: bool) -> u32 {
     if refusing { word | ACCOUNTED } else { word }
+}
+
+/// Of a request that the program has begun to read no byte tells more: it is not whole.
+const fn unanswered(word: u32) -> Account {
+    if word & BEGUN != 0 { Account::Incomplete } else { Account::LostOrIncomplete }
+}
+
+const fn at_work(word: u32) -> Option<Hold> {
+    match word {
+        _ if word & UPGRADED_MASK != 0 => Some(Hold::Upgraded),
+        _ if word & BUSY_MASK != 0 => Some(Hold::Busy),
+        _ => None,
+    }
 }
 
 impl fmt::Debug for ConnectionState {

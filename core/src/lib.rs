@@ -97,7 +97,7 @@ mod unserved;
 mod wait_group;
 
 pub use budget::{BadVariable, Budget};
-pub use connection::{Await, ConnectionState, Cut, Entered, Hold};
+pub use connection::{Account, Await, ConnectionState, End, Entered, Gone, Hold};
 pub use door::{AtRefusal, Door, DoorObserved, DoorStep, Empty};
 pub use error::{PlanError, Refused};
 pub use escalation::{Escalate, Escalation};

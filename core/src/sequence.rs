@@ -273,6 +273,10 @@ impl Sequence {
             return self.leave_drain();
         }
         let nothing_counts = critical == 0 && !high_counts;
+        // Only work of class High that is late is left: before it is cut, another look at what enters the late gate.
+        if nothing_counts && !expecting && !overdue && !self.late_closed {
+            return self.leave_drain();
+        }
         if overdue || nothing_counts && !expecting {
             self.at_least(Outcome::DrainTimedOut);
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());

@@ -86,7 +86,7 @@ fn high_work_that_alone_is_late_is_cut_at_its_cap() {
     driven.in_flight(0, 1, 0);
     assert_eq!(
         driven.at(secs(5)),
-        [Reach(Triggered), Reach(Refusing), Reach(HighLate), Reach(LastCall), Wait(Some(ms(5_500)))]
+        [Reach(Triggered), Reach(Refusing), Reach(HighLate), CloseLate, Reach(LastCall), Wait(Some(ms(5_500)))]
     );
 }
 

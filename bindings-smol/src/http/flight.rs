@@ -142,6 +142,11 @@ impl<S: Stream> Flight<S> {
             return false;
         }
         state.end = End::Idle;
+        drop(state);
+        if self.many {
+            // There is no stream, and after the GOAWAYs only streams count.
+            self.connection.dismiss();
+        }
         true
     }
 }

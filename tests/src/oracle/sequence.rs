@@ -152,8 +152,11 @@ impl<'a> Witness<'a> {
             }
             Step::CloseLate => {
                 assert!(!self.late_closed, "closed twice");
+                let only_late = self.waited_for(observed) == (false, false) && !self.expecting(observed);
+                if !(self.is_draining() && !self.overdue(observed) && only_late) {
+                    self.may_leave(observed);
+                }
                 self.late_closed = true;
-                self.may_leave(observed);
             }
             Step::Start { stage, deadline } => self.starts(observed, stage, deadline),
             Step::Abandon { stage, started } => self.abandons(observed, stage, started),
@@ -325,6 +328,7 @@ impl<'a> Witness<'a> {
                 let only_late = self.waited_for(observed) == (false, false) && !self.expecting(observed);
                 assert!(self.is_draining() && !empty, "the last call is for nobody");
                 assert!(self.overdue(observed) || only_late, "P3: the last call is early");
+                assert!(self.overdue(observed) || self.late_closed, "P3: cut without a look behind the late gate");
                 self.last_call_until = self.now.saturating_add(self.force_close).min(self.times.stages_begin_by);
                 self.at_least(Outcome::DrainTimedOut);
             }

@@ -171,8 +171,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P3: work of class High is not waited for",
         file: DRIVE,
-        from: "Observed { in_flight: InFlight { critical, high, low }, connected",
-        to: "Observed { in_flight: InFlight { critical, high: high.min(0), low }, connected",
+        from: "in_flight: InFlight { critical, high, low },",
+        to: "in_flight: InFlight { critical, high: high.min(0), low },",
         by: Loom("shutdown::a_pass_of_class_high_against_the_driver"),
         says: "over, ",
     },

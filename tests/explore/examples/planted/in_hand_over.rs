@@ -11,7 +11,7 @@ const CHILD: &str = "bindings-std/src/token/child.rs";
 const INNER: &str = "bindings-std/src/inner.rs";
 const WAKE: &str = "bindings-std/src/wait/wake.rs";
 const DRIVE: &str = "bindings-std/src/drive.rs";
-const CONNECTION: &str = "bindings-std/src/connection.rs";
+const OPEN: &str = "bindings-std/src/open.rs";
 const CONNECTIONS: &str = "bindings-std/src/connections.rs";
 const LISTENER: &str = "bindings-std/src/listener.rs";
 
@@ -269,8 +269,8 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: who closes tells first, and the descriptor comes free afterwards",
         file: CONNECTIONS,
-        from: "        drop(line);\n        self.feed();",
-        to: "        self.feed();\n        drop(line);",
+        from: "        drop(open);\n        self.feed();",
+        to: "        self.feed();\n        drop(open);",
         by: Loom("connections::a_thread_that_starves_against_a_close"),
         says: "deadlock",
     },
@@ -284,7 +284,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     },
     Bug {
         what: "P4: the work on a connection ends behind it, and nobody says that the descriptor is free",
-        file: CONNECTION,
+        file: OPEN,
         from: "            inner.connections.feed();\n",
         to: "            drop(inner);\n",
         by: Loom("connections::a_thread_that_starves_against_the_end_of_the_work"),

@@ -6,6 +6,7 @@
 mod in_binding;
 mod in_core;
 mod in_hand_over;
+mod in_linger;
 mod in_striped;
 mod in_tasks;
 
@@ -24,6 +25,7 @@ use std::thread;
 use self::in_binding::IN_BINDING;
 use self::in_core::IN_CORE;
 use self::in_hand_over::IN_HAND_OVER;
+use self::in_linger::IN_LINGER;
 use self::in_striped::IN_STRIPED;
 use self::in_tasks::IN_TASKS;
 
@@ -41,6 +43,22 @@ struct Bug {
     by: Explorer,
     /// What it says then: who fails for another reason has not noticed.
     says: &'static str,
+}
+
+impl Bug {
+    /// The file that it is planted in.
+    fn original(&self, root: &Path) -> io::Result<String> {
+        let original = fs::read_to_string(root.join(self.file))?;
+        if original.matches(self.from).count() == 1 {
+            return Ok(original);
+        }
+        Err(io::Error::other(format!("{} does not have this once:\n{}", self.file, self.from)))
+    }
+}
+
+/// The checkout's root.
+fn root() -> io::Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()
 }
 
 /// An exploration that has to fail.
@@ -72,13 +90,18 @@ impl fmt::Display for Explorer {
 
 fn main() -> io::Result<ExitCode> {
     let argument = env::args().nth(1).unwrap_or_default();
-    let bugs = || IN_CORE.iter().chain(IN_STRIPED).chain(IN_BINDING).chain(IN_TASKS).chain(IN_HAND_OVER);
+    let bugs =
+        || IN_CORE.iter().chain(IN_STRIPED).chain(IN_BINDING).chain(IN_TASKS).chain(IN_HAND_OVER).chain(IN_LINGER);
     if argument == "--table" {
         println!("| in | the bug | caught by |\n|---|---|---|");
         for Bug { what, file, by, .. } in bugs() {
             println!("| `{}` | {what} | {by} |", file.rsplit('/').next().unwrap_or(file));
         }
-        return Ok(ExitCode::SUCCESS);
+        // Checked here, too, where it costs nothing: whether each can still be planted.
+        let root = root()?;
+        let stale: Vec<_> = bugs().filter_map(|bug| bug.original(&root).err()).collect();
+        stale.iter().for_each(|error| eprintln!("{error}"));
+        return Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let wanted: Vec<&Bug> = bugs().filter(|bug| bug.what.contains(&argument) || bug.file.contains(&argument)).collect();
     let gardeners = thread::available_parallelism().map_or(1, NonZero::get).min(wanted.len());
@@ -117,7 +140,7 @@ impl Checkout {
     /// A copy of the files that git knows or would know, within the build folder. cargo's settings are the checkout's. Its
     /// own build folder is another: cargo takes the two for the same packages, and what is built here has bugs.
     fn new(number: usize) -> io::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        let root = root()?;
         let copy = root.join(format!("target/planted/{number}"));
         let listed = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".", ":!.cargo"])
@@ -139,10 +162,10 @@ impl Checkout {
 
     /// Runs the exploration with the bug in place: the line that notices, or `Err` with all it said.
     fn plant(&self, bug: &Bug) -> io::Result<Result<String, String>> {
-        let original = fs::read_to_string(self.root.join(bug.file))?;
-        if original.matches(bug.from).count() != 1 {
-            return Ok(Err(format!("{} does not have this once:\n{}", bug.file, bug.from)));
-        }
+        let original = match bug.original(&self.root) {
+            Ok(original) => original,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let planted = self.copy.join(bug.file);
         fs::write(&planted, original.replace(bug.from, bug.to))?;
         // An exploration that goes on for ever has not noticed.

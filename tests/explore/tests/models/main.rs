@@ -8,6 +8,7 @@ mod explore;
 mod gate;
 mod hand_over;
 mod lifecycle;
+mod linger;
 mod shutdown;
 mod story;
 mod track;
