@@ -100,7 +100,9 @@ fn main() -> io::Result<ExitCode> {
         // Checked here, too, where it costs nothing: whether each can still be planted.
         let root = root()?;
         let stale: Vec<_> = bugs().filter_map(|bug| bug.original(&root).err()).collect();
-        stale.iter().for_each(|error| eprintln!("{error}"));
+        for error in &stale {
+            eprintln!("{error}");
+        }
         return Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let wanted: Vec<&Bug> = bugs().filter(|bug| bug.what.contains(&argument) || bug.file.contains(&argument)).collect();
