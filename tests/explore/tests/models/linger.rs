@@ -130,10 +130,13 @@ fn word_a_request_that_begins_against_the_end() {
     });
 }
 
+/// The head time.
+const HEAD: Duration = Duration::from_secs(5);
+
 /// With no linger: idle connections are settled as soon as the program refuses.
-fn shutdown() -> Shutdown {
-    let budget = Budget::new(Duration::from_secs(30)).linger(Duration::ZERO);
-    Shutdown::builder().budget(budget).manual_clock(&ManualClock::new()).build().unwrap()
+fn shutdown(clock: &ManualClock) -> Shutdown {
+    let budget = Budget::new(Duration::from_secs(30)).linger(Duration::ZERO).head(HEAD);
+    Shutdown::builder().budget(budget).manual_clock(clock).build().unwrap()
 }
 
 /// A connection, and its client, which has sent this much.
@@ -152,10 +155,11 @@ fn serve_one(shutdown: &Shutdown, connection: &Connection<UnixStream>) {
 }
 
 /// Winds down with this thread's work under way, beside the driver and the attendant.
-fn wind_down(explored: impl Fn(&Shutdown) + Send + Sync + 'static) {
+fn wind_down(explored: impl Fn(&Shutdown, &ManualClock) + Send + Sync + 'static) {
     explore(Some(1), move || {
-        let shutdown = shutdown();
-        explored(&shutdown);
+        let clock = ManualClock::new();
+        let shutdown = shutdown(&clock);
+        explored(&shutdown, &clock);
         let report = shutdown.run().report;
         assert_clean(&report);
         assert_eq!(report.unserved.lost, 0);
@@ -165,7 +169,7 @@ fn wind_down(explored: impl Fn(&Shutdown) + Send + Sync + 'static) {
 /// P3: a request in the socket that no thread has read when the linger is over.
 #[test]
 fn a_request_that_has_arrived_against_the_linger() {
-    wind_down(|shutdown| {
+    wind_down(|shutdown, _| {
         let (connection, _client) = connected(shutdown, b"1");
         shutdown.trigger(Reason::Requested);
         serve_one(shutdown, &connection);
@@ -176,7 +180,7 @@ fn a_request_that_has_arrived_against_the_linger() {
 /// is given back, and the driver reads the passes first: so it is always seen as one of the two.
 #[test]
 fn a_next_request_against_the_driver() {
-    wind_down(|shutdown| {
+    wind_down(|shutdown, clock| {
         let (connection, _client) = connected(shutdown, b"12");
         let busy = connection.busy().unwrap();
         connection.stream().read_exact(&mut [0]).unwrap();
@@ -184,6 +188,8 @@ fn a_next_request_against_the_driver() {
         // By now the driver waits for the pass.
         shutdown.token_at(Milestone::Refusing).wait();
         drop(busy);
+        // It waits for the second request, and not for anything else.
+        clock.wait_for_sleeper(HEAD);
         serve_one(shutdown, &connection);
     });
 }
@@ -191,7 +197,7 @@ fn a_next_request_against_the_driver() {
 /// The same with a guard that leaves the scope.
 #[test]
 fn a_next_request_behind_an_owned_guard_against_the_driver() {
-    wind_down(|shutdown| {
+    wind_down(|shutdown, _| {
         let (connection, _client) = connected(shutdown, b"12");
         let busy = connection.busy_owned().unwrap();
         connection.stream().read_exact(&mut [0]).unwrap();
@@ -206,7 +212,7 @@ fn a_next_request_behind_an_owned_guard_against_the_driver() {
 /// P3: the rest of a request that has begun to be read.
 #[test]
 fn a_request_that_is_being_read_against_the_linger() {
-    wind_down(|shutdown| {
+    wind_down(|shutdown, _| {
         let (connection, mut client) = connected(shutdown, b"1");
         let receiving = connection.receiving().unwrap();
         connection.stream().read_exact(&mut [0]).unwrap();
@@ -221,7 +227,7 @@ fn a_request_that_is_being_read_against_the_linger() {
 /// P2, P3: a request that comes in the last moment is refused, or the drain waits for it.
 #[test]
 fn a_late_request_against_the_late_gate() {
-    wind_down(|shutdown| {
+    wind_down(|shutdown, _| {
         let (connection, _client) = connected(shutdown, b"");
         shutdown.trigger(Reason::Requested);
         if let Ok(busy) = connection.busy() {
@@ -234,7 +240,7 @@ fn a_late_request_against_the_late_gate() {
 /// P4: a connection that comes while other work is drained is told of the linger's end.
 #[test]
 fn a_new_connection_against_the_linger() {
-    wind_down(|shutdown| {
+    wind_down(|shutdown, _| {
         let pass = shutdown.enter_owned().unwrap();
         shutdown.trigger(Reason::Requested);
         shutdown.token_at(Milestone::Refusing).wait();
