@@ -116,9 +116,13 @@ async fn serve_one<T, P, S, B>(
     let served = protocol.serve(flight.io(), admitted, refusing);
     // One that is cut has heard it from its socket. This is for who does not listen to that.
     let ended = shutdown.token_at(Milestone::LastCall).run_until(served).await;
-    if ended.is_some() && flight.wants_lingering() {
+    if let Some(result) = ended.filter(|_| flight.wants_lingering()) {
+        // An error means that a request was not whole, or was none: that the connection is idle is then the truth.
+        let busy = result.ok().and_then(|()| flight.answered());
         // What is wrong here is of no interest any more.
         let _ = flight.connection().lingering_close(LINGERING).await;
+        drop(flight);
+        drop(busy);
     }
 }
 

@@ -41,12 +41,22 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
+    let mut begun = None;
     while !reader.fill_buf()?.is_empty() {
-        // From its first byte on, a request is waited for.
-        let Ok(_busy) = connection.busy() else { break };
+        // From its first byte on the wind-down waits for a request: for its head at most the head time ...
+        let Some(receiving) = begun.take().or_else(|| connection.receiving().ok()) else { break };
+        let mut whole = false;
         let lines = reader.by_ref().take(MAX_HEAD).lines();
-        let head = lines.take_while(|line| !matches!(line, Ok(line) if line.is_empty()));
+        let head = lines.take_while(|line| {
+            whole = matches!(line, Ok(line) if line.is_empty());
+            !whole
+        });
         let head = head.collect::<io::Result<Vec<_>>>()?;
+        if !whole {
+            break; // The client has closed, the head time is over, or the head is too long.
+        }
+        // ... and for its answer as long as there is time.
+        let Ok(_busy) = receiving.busy() else { break };
         let millis = head.first().and_then(|line| line.strip_prefix("GET /")?.split(' ').next()?.parse().ok());
         let (status, body) = match millis {
             Some(millis) => {
@@ -64,6 +74,8 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
             // Still busy, until the client has the answer and closes, too.
             return lingering_close(stream, Duration::from_secs(1));
         }
+        // A pipelined request, before the guard of this one is dropped: only the program knows what its buffer holds.
+        begun = if reader.buffer().is_empty() { None } else { connection.receiving().ok() };
     }
     Ok(())
 }

@@ -62,10 +62,11 @@ use crate::sync::Arc;
 ///
 /// # Connections that wait for a worker
 ///
-/// A thread that accepts and hands connections to workers through a channel should use a short bounded channel
-/// (`sync_channel(0)`): then clients for whom there is no worker wait in the accept queue, which is accepted dry to the drain's
-/// deadline. What waits in a channel without a bound is waited for only for the head time; make it
-/// [busy](Self::busy_owned) before it is sent if it has to wait longer. The example `workers` shows the pattern.
+/// A thread that accepts and hands connections to workers through a channel should use one that holds none (`sync_channel(0)`):
+/// then clients for which no worker is free wait in the accept queue, which is accepted dry until the drain's deadline. The
+/// connection that the thread is sending, and each that waits in a channel with room, is waited for only for the head time. If
+/// it may have to wait longer, make it [busy](Self::busy_owned) before it is sent, and drop that guard in the worker. The
+/// example `workers` does so.
 pub struct Connection<S: Stream> {
     /// `None` only while this is dropped.
     opened: Option<Arc<Opened<S>>>,
@@ -123,6 +124,9 @@ impl<S: Stream> Connection<S> {
 
     /// Says that a request has begun to arrive: the wind-down waits for the rest of it, at most for the
     /// [head time](winddown_core::Budget::head) after the linger. Then turn the guard into [`busy`](Receiving::busy).
+    ///
+    /// The library sees what the socket holds, not what a buffer of the program's does. So a program that has read some of the next
+    /// request already calls this before it drops the [`Busy`] guard of the request before it.
     ///
     /// To call [`busy`](Self::busy) instead is safe, but then the drain waits until its deadline for a client that never sends
     /// the rest, and names its connection as late.

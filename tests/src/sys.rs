@@ -115,6 +115,20 @@ pub fn limit_descriptors(to: u64) -> io::Result<()> {
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
 }
 
+/// Lets this process, and those that it starts, have at least so many descriptors.
+///
+/// # Errors
+///
+/// What the system says; that its hard limit is lower.
+pub fn allow_descriptors(count: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for the write.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_cur.max(count);
+    // SAFETY: `limit` is valid for the read.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+}
+
 /// What this process has had of the processors.
 #[must_use]
 pub fn processor_time() -> Duration {

@@ -92,6 +92,20 @@ impl<S: Stream> Flight<S> {
         self.state.lock().end = End::Last;
     }
 
+    /// HTTP/1: the last answer is written, and what the client still sends belongs to no request. What this returns is to be dropped
+    /// after the connection: if the connection were idle before, the wind-down would take these bytes for a new request. `None`
+    /// where the drain is over.
+    pub(super) fn answered(&self) -> Option<OwnedBusy<S>> {
+        if self.many {
+            return None;
+        }
+        let mut state = self.state.lock();
+        let (busy, receiving) = (state.busy.take(), state.receiving.take());
+        drop(state);
+        busy.or_else(|| receiving.and_then(|receiving| receiving.busy().ok()))
+            .or_else(|| self.connection.busy_owned().ok())
+    }
+
     /// From now on it speaks something else.
     pub(super) fn upgrade(&self) {
         let mut state = self.state.lock();

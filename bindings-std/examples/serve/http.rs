@@ -38,11 +38,11 @@ pub(crate) struct Bad {
     pub(crate) id: String,
 }
 
-pub(crate) enum Received {
-    Request(Request),
+/// Why there is no request.
+pub(crate) enum Fault {
     Bad(Bad),
-    /// The client has gone away.
-    Nothing,
+    /// The client has gone away, or the wind-down has ended the connection.
+    Gone,
 }
 
 /// Why nothing more came.
@@ -51,9 +51,10 @@ enum Lack {
     Late,
 }
 
-/// What a head says of itself.
-struct Head {
-    request: Request,
+/// A head that has come whole.
+pub(crate) struct Head {
+    /// Without its body.
+    pub(crate) request: Request,
     length: usize,
     expects_continue: bool,
 }
@@ -72,49 +73,56 @@ impl Bad {
     }
 }
 
+impl Lack {
+    fn fault(self, why: &'static str, id: &str) -> Fault {
+        match self {
+            Self::Gone => Fault::Gone,
+            Self::Late => Fault::Bad(Bad { status: 408, why, id: id.to_owned() }),
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
     pub(crate) fn new(stream: &'a TcpStream) -> Self {
         Self { stream, buffer: Vec::new(), timeout: None }
     }
 
-    /// Whether a next request begins, within this time.
-    pub(crate) fn wait_for_a_byte(&mut self, at_most: Duration) -> bool {
-        !self.buffer.is_empty() || self.fill(at_most).is_ok()
+    /// Returns whether some of the next request has been read.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
-    /// The request that has begun. `read` is told of it, by its id and its first line, as soon as its head is there.
-    pub(crate) fn receive(&mut self, read: impl FnOnce(&str, &str)) -> Received {
+    /// Waits for the next request to begin, at most this long. Returns whether it has.
+    pub(crate) fn wait_for_a_byte(&mut self, at_most: Duration) -> bool {
+        self.has_begun() || self.fill(at_most).is_ok()
+    }
+
+    /// Receives the head of the request that has begun. One that is late is a 408.
+    pub(crate) fn receive_head(&mut self) -> Result<Head, Fault> {
         let deadline = Instant::now() + HEAD_TIME;
-        let Head { mut request, length, expects_continue } = loop {
-            match take_head(&mut self.buffer) {
-                Ok(Some(head)) => break head,
-                Ok(None) => {}
-                Err(bad) => return Received::Bad(bad),
+        loop {
+            if let Some(head) = take_head(&mut self.buffer).map_err(Fault::Bad)? {
+                return Ok(head);
             }
-            match self.fill_by(deadline) {
-                Ok(()) => {}
-                Err(Lack::Gone) => return Received::Nothing,
-                Err(Lack::Late) => return Received::Bad(Bad::new(408, "the head did not come\n")),
-            }
-        };
-        read(&request.id, &format!("{} {}", request.method, request.path));
-        let bad = |status, why, id| Received::Bad(Bad { status, why, id });
+            self.fill_by(deadline).map_err(|lack| lack.fault("the head did not come\n", ""))?;
+        }
+    }
+
+    /// Receives the body that belongs to a head.
+    pub(crate) fn receive_body(&mut self, head: Head) -> Result<Request, Fault> {
+        let Head { mut request, length, expects_continue } = head;
         if length > MAX_BODY {
-            return bad(413, "the body is too long\n", request.id);
+            return Err(Fault::Bad(Bad { status: 413, why: "the body is too long\n", id: request.id }));
         }
         if expects_continue && self.buffer.len() < length {
             let _ = (&mut self.stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let deadline = Instant::now() + BODY_TIME;
         while self.buffer.len() < length {
-            match self.fill_by(deadline) {
-                Ok(()) => {}
-                Err(Lack::Gone) => return Received::Nothing,
-                Err(Lack::Late) => return bad(408, "the body did not come\n", request.id),
-            }
+            self.fill_by(deadline).map_err(|lack| lack.fault("the body did not come\n", &request.id))?;
         }
         request.body = self.buffer.drain(..length).collect();
-        Received::Request(request)
+        Ok(request)
     }
 
     fn fill_by(&mut self, deadline: Instant) -> Result<(), Lack> {

@@ -3,10 +3,10 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use winddown::{Connection, lingering_close};
+use winddown::{Connection, Receiving, lingering_close};
 
 use crate::answer::Answer;
-use crate::http::{Reader, Received};
+use crate::http::{Bad, Fault, Reader};
 use crate::routes::{self, App};
 
 /// How long a connection may be idle between two requests.
@@ -24,18 +24,32 @@ pub(crate) fn serve(connection: &Connection<TcpStream>, app: &App) {
     let _ = stream.set_write_timeout(Some(WRITE));
     let mut reader = Reader::new(stream);
     let mut scratch = Vec::new();
+    let begin = || app.passes.then(|| connection.receiving().ok()).flatten();
+    let mut next = None;
     while reader.wait_for_a_byte(IDLE) {
-        // From its first byte on, a request is waited for.
-        let busy = app.passes.then(|| connection.busy()).transpose();
+        // From its first byte on the wind-down waits for a request: for its head at most the head time.
+        let mut receiving = next.take().or_else(begin);
+        let head = reader.receive_head();
+        let busy = match &head {
+            Err(Fault::Gone) => break,
+            // Answered, but the wind-down waits no longer for a client that does not send its head.
+            Err(Fault::Bad(Bad { status: 408, .. })) => Ok(None),
+            // From here on the wind-down waits until the answer is written, and the client has closed if it is the last.
+            _ => receiving.take().map(Receiving::busy).transpose(),
+        };
         if busy.is_err() {
             let _ = Answer::text(503, "winding down\n").write(stream, &mut scratch, true);
             close(stream, app);
             break;
         }
-        let (answer, id, wants_close) = match reader.receive(|id, line| app.log.read(id, line)) {
-            Received::Request(request) => (routes::answer(app, &request), request.id, request.close),
-            Received::Bad(bad) => (Answer::text(bad.status, bad.why), bad.id, true),
-            Received::Nothing => break,
+        let request = head.and_then(|head| {
+            app.log.read(&head.request.id, &format!("{} {}", head.request.method, head.request.path));
+            reader.receive_body(head)
+        });
+        let (answer, id, wants_close) = match request {
+            Ok(request) => (routes::answer(app, &request), request.id, request.close),
+            Err(Fault::Bad(bad)) => (Answer::text(bad.status, bad.why), bad.id, true),
+            Err(Fault::Gone) => break,
         };
         let last = wants_close || app.passes && connection.is_closing();
         let (status, answer) = (answer.status, answer.id(&id));
@@ -49,6 +63,8 @@ pub(crate) fn serve(connection: &Connection<TcpStream>, app: &App) {
             close(stream, app);
             break;
         }
+        // A pipelined request, before the guard of this one is dropped: only the program knows what its buffer holds.
+        next = if reader.has_begun() { begin() } else { None };
     }
 }
 

@@ -4,6 +4,7 @@
 //! each of its choices from the same bytes, so that whoever makes the bytes (a fuzzer, a file that is kept) makes the
 //! interleavings, and the same bytes are the same runs.
 
+mod connections;
 mod core_alone;
 mod door;
 mod program;
@@ -26,13 +27,15 @@ use std::{sync, thread};
 #[cfg(winddown_shuttle)]
 use shuttle::{sync, thread};
 
-/// A program for either of the two worlds.
+/// A program for one of the worlds.
 #[derive(Arbitrary, Debug)]
 enum Race {
     /// Core alone: the lifecycle and the gate.
     Core(core_alone::Program),
     /// The thread binding, with its driver.
     Whole(whole::Program),
+    /// The thread binding with connections.
+    Connections(connections::Program),
 }
 
 impl Race {
@@ -40,6 +43,7 @@ impl Race {
         match self {
             Self::Core(program) => core_alone::run(program),
             Self::Whole(program) => whole::run(program),
+            Self::Connections(program) => connections::run(program),
         }
     }
 }

@@ -21,6 +21,7 @@ use self::book::{Book, Class};
 pub(super) use self::step::Program;
 use self::step::{End, Step, When, Why};
 use self::task::Task;
+pub(crate) use self::task::block_on;
 use super::core_alone::locked;
 use super::program::{Threads, Whom};
 use super::thread;
@@ -142,7 +143,7 @@ impl Racer {
             }
             Step::Await(when) => {
                 self.empty_handed();
-                task::block_on(self.token_at(&shutdown, when).cancelled());
+                block_on(self.token_at(&shutdown, when).cancelled());
                 assert!(shutdown.is_shutting_down());
             }
             Step::WaitForGroup => {

@@ -20,7 +20,7 @@ use super::script::order_body;
 use super::tried::{Cut, End, Kind, Tried};
 use crate::store::{Failed, ORDERS};
 
-/// How long after the SIGTERM an answer may still say that the server is ready.
+/// How long after the SIGTERM a request may still begin whose answer says that the server is ready.
 const NOTICE: Duration = Duration::from_millis(100);
 
 /// What the server's log says.
@@ -98,10 +98,13 @@ impl Account {
                             account.broken.push(format!("{} was answered, and the log lacks it", tried.id));
                         }
                         let order = if let Kind::Show { order } = tried.kind { Some(&*tries[order].id) } else { None };
-                        right(tried, (*status, body), order, row, signalled)
+                        right(tried, (*status, body, *at), order, row, signalled)
                     }
                     end => unanswered(end, seen),
                 };
+                if let (End::Answered { status, at, .. }, Verdict::Lost(WRONG)) = (&tried.end, verdict) {
+                    account.broken.push(wrong(tried, *status, *at, signalled));
+                }
                 if matches!(tried.end, End::Answered { .. }) && verdict == Verdict::Lost(NO_ROW) {
                     account.broken.push(format!("order {} was answered, and its row is not as answered", tried.id));
                 }
@@ -123,17 +126,31 @@ impl Account {
         self.count(|verdict| matches!(verdict, Verdict::Answered(_)))
     }
 
+    pub(super) fn lost(&self) -> usize {
+        self.count(|verdict| matches!(verdict, Verdict::Lost(_)))
+    }
+
     pub(super) fn is_clean(&self) -> bool {
-        self.broken.is_empty() && self.count(|verdict| matches!(verdict, Verdict::Lost(_))) == 0
+        self.broken.is_empty() && self.lost() == 0
     }
 }
 
 const NO_ROW: &str = "an order answered without its row";
+const WRONG: &str = "wrong answers";
+
+/// Says which request had a wrong answer, and when, in seconds from the SIGTERM.
+fn wrong(Tried { id, kind, began, .. }: &Tried, status: u16, at: Instant, signalled: Instant) -> String {
+    let from_signal = |at: Instant| match at.checked_duration_since(signalled) {
+        Some(after) => after.as_secs_f64(),
+        None => -signalled.duration_since(at).as_secs_f64(),
+    };
+    format!("{id}, {kind:?}, from {:+.3} s to {:+.3} s, was answered {status}", from_signal(*began), from_signal(at))
+}
 
 /// Whether a whole answer is the right one. `order` is the id of the order that it should show, if it should show one.
 fn right(
     tried: &Tried,
-    (status, body): (u16, &str),
+    (status, body, at): (u16, &str, Instant),
     order: Option<&str>,
     row: Option<&(u64, String)>,
     signalled: Instant,
@@ -153,14 +170,15 @@ fn right(
         Kind::TooLarge => ("uploads turned down, 413", status == 413),
         Kind::Alive => ("alive, also while draining", status == 200),
         Kind::Ready => {
-            let right = if tried.began < signalled { status == 200 } else { status == 503 };
-            let around = tried.began.max(signalled) - tried.began.min(signalled) < NOTICE;
-            let what = if status == 200 { "ready" } else { "not ready, from the SIGTERM on" };
-            (what, right || around)
+            // One that was under way at the SIGTERM may have either answer.
+            match status {
+                200 => ("ready", tried.began < signalled + NOTICE),
+                status => ("not ready, from the SIGTERM on", status == 503 && at >= signalled),
+            }
         }
         Kind::Rush => ("in the rush", status == 200),
     };
-    if is_right { Verdict::Answered(what) } else { Verdict::Lost("wrong answers") }
+    if is_right { Verdict::Answered(what) } else { Verdict::Lost(WRONG) }
 }
 
 fn unanswered(end: &End, seen: bool) -> Verdict {

@@ -1,6 +1,7 @@
-//! The server as a child process: its files, its lines, its end.
+//! The server as a child process: its files, its lines, what its report counts, its end.
 
 use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -30,6 +31,40 @@ pub(super) struct Gone {
     status: ExitStatus,
     pub(super) at: Instant,
     pub(super) time: SystemTime,
+    pub(super) unserved: Unserved,
+}
+
+/// The clients without an answer that the server's report counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unserved {
+    pub(super) lost: usize,
+    /// The report says that there may be more lost clients.
+    pub(super) unknown: bool,
+    pub(super) incomplete: usize,
+    pub(super) unused: usize,
+}
+
+impl Unserved {
+    /// Reads a line of the report, if it is one that counts clients.
+    fn read(&mut self, line: &str) {
+        let Some((name, rest)) = line.trim_start().split_once(": ") else { return };
+        let count = rest.split(' ').next().and_then(|count| count.parse().ok());
+        match (name, count) {
+            ("lost", Some(count)) => self.lost = count,
+            ("lost", None) => self.unknown = true,
+            ("incomplete", Some(count)) => self.incomplete = count,
+            ("unused", Some(count)) => self.unused = count,
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lost, unknown, incomplete, unused } = self;
+        let more = if *unknown { " or more" } else { "" };
+        write!(f, "{lost}{more} lost, {incomplete} incomplete, {unused} unused")
+    }
 }
 
 impl Gone {
@@ -79,12 +114,19 @@ impl Child {
             let _ = child.kill();
             return Err(format!("the server did not say where it listens, but {first:?}: {}", child.wait()?).into());
         };
-        let printer = thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("  | {line}")));
+        let printer = thread::spawn(move || {
+            let mut unserved = Unserved::default();
+            for line in lines.map_while(Result::ok) {
+                println!("  | {line}");
+                unserved.read(&line);
+            }
+            unserved
+        });
         let (sender, gone) = mpsc::channel();
         thread::spawn(move || {
-            let ended = child.wait().map(|status| Gone { status, at: Instant::now(), time: SystemTime::now() });
-            let _ = printer.join();
-            let _ = sender.send(ended);
+            let ended = child.wait().map(|status| (status, Instant::now(), SystemTime::now()));
+            let unserved = printer.join().unwrap_or_default();
+            let _ = sender.send(ended.map(|(status, at, time)| Gone { status, at, time, unserved }));
         });
         Ok(Self { id, address, folder, gone })
     }

@@ -73,14 +73,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let rows = Rows::read(&child.database())?;
     let account = Account::of(&tries, &log, &rows, signalled);
     println!("\n{account}");
+    let agrees = print_report(&gone, account.lost(), args.without.is_none());
     let has_end = print_times(&gone, account.last_answer, log.closed);
     let enough = account.answered() >= ENOUGH;
     if !enough {
         println!("\n  fewer than {ENOUGH} requests were answered");
     }
-    let all_well = enough && has_end && account.is_clean() && gone.code() == "0";
+    let all_well = enough && has_end && agrees && account.is_clean() && gone.code() == "0";
     println!("\n  {}", if all_well { "nothing was lost" } else { "FAILED" });
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the clients that the server's report counts. `false` if a whole server's report counts other losses than the clients do.
+///
+/// A server with a part taken out closes connections before it could see their requests. Then only the clients know of the loss.
+fn print_report(gone: &Gone, lost: usize, whole: bool) -> bool {
+    let said = gone.unserved;
+    println!("  its report counts {said}");
+    let agrees = !whole || said.lost == lost && !said.unknown;
+    if !agrees {
+        println!("  but the clients have lost {lost} requests");
+    }
+    println!();
+    agrees
 }
 
 /// Says how soon the process was gone. `false` where it left no end to count from.

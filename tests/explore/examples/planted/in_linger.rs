@@ -1,7 +1,7 @@
 //! Bugs in what connections are to the drain: the linger's end, awaited requests, the late gate.
 
 use super::{Bug, Explorer};
-use Explorer::Loom;
+use Explorer::{Loom, Races};
 
 const CONNECTION: &str = "core/src/connection.rs";
 const SEQUENCE: &str = "core/src/sequence.rs";
@@ -74,7 +74,7 @@ pub(super) const IN_LINGER: &[Bug] = &[
         file: DRIVE,
         from: "        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = waited_for(inner.gate_at(Inner::LATE));\n        let attending = inner.is_attending();\n        let awaited = inner.connections.awaited_since();\n",
         to: "        let attending = inner.is_attending();\n        let awaited = inner.connections.awaited_since();\n        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = waited_for(inner.gate_at(Inner::LATE));\n",
-        by: Loom("linger::a_next_request_against_the_driver"),
+        by: Races,
         says: "P3: the request had arrived",
     },
     Bug {
@@ -122,7 +122,7 @@ pub(super) const IN_LINGER: &[Bug] = &[
         file: OWNED,
         from: "        self.opened().end_by_owner(context.waker().clone());\n",
         to: "        let lingered = self.shutdown.inner().connections.has_lingered();\n        self.opened().end_by_owner(context.waker().clone());\n        if !lingered {\n            return Poll::Pending;\n        }\n",
-        by: Loom("linger::a_new_connection_against_the_linger"),
+        by: Races,
         says: "deadlock",
     },
     Bug {

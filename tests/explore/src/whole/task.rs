@@ -74,7 +74,7 @@ impl Wake for Bell {
 }
 
 /// Runs it on the calling thread.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let bell = Arc::new(Bell::default());
     let waker = bell.clone().into();
     let mut future = pin!(future);
