@@ -112,8 +112,9 @@ impl<'a> Drive<'a> {
             let observed = Observed { forced, ..self.observe() };
             let step = self.sequence.poll(self.now, observed);
             if !matches!(step, Step::Finish(_)) {
-                // What the outcome takes into account.
+                // What the outcome takes into account: what is still being found out when all is done is not known.
                 self.unserved = observed.unserved;
+                self.unserved.unknown |= step == Step::Reach(Milestone::Done) && observed.attending;
             }
             match step {
                 Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
@@ -225,9 +226,6 @@ impl<'a> Drive<'a> {
                 let _ = inner.trigger.lifecycle.begin_closing();
             }
             Milestone::Done => {
-                if inner.is_attending() {
-                    inner.count_unserved(Unserved::UNKNOWN);
-                }
                 self.note_stragglers(Priority::Low);
                 let _ = inner.trigger.lifecycle.finish();
             }

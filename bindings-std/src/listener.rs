@@ -172,6 +172,8 @@ impl<L: Listener> Drop for Acceptor<L> {
         let Some(open) = self.open.take() else { return };
         open.give_up();
         self.shutdown.inner().doors.remove(self.id);
+        // After that: until then the attendant may find the door left open, and count it.
+        open.close_door();
         drop(open);
         drop(self.registered.take());
         drop(self.pass.take());
@@ -221,9 +223,10 @@ impl<L: Listener> Open<L> {
         }
     }
 
-    /// How long to wait at an empty queue: the end, or the time.
-    fn empty(&self) -> Result<Option<Instant>, ()> {
-        match self.end.lock().door.empty(self.now(), self.observe()) {
+    /// How long to wait at a queue that was empty: the end, or the time. `now` and `observed` are from before that accept: the
+    /// attendant may have shut the door since, and clients may have come in between.
+    fn empty(&self, now: Duration, observed: DoorObserved) -> Result<Option<Instant>, ()> {
+        match self.end.lock().door.empty(now, observed) {
             Empty::Wait(until) => Ok(until.and_then(|until| self.epoch.checked_add(until))),
             Empty::End => Err(()),
         }
@@ -239,6 +242,10 @@ impl<L: Listener> Open<L> {
             }
             self.inner.count_unserved(self.accept_rest());
         }
+    }
+
+    /// Takes it off the count of those that are left open. To be called when the register has no share of it.
+    fn close_door(&self) {
         if self.end.lock().left_open {
             self.inner.doors.close();
         }
@@ -364,16 +371,18 @@ impl<L: Listener> Incoming<L> {
         loop {
             let Some(acceptor) = &self.acceptor else { return Next::End };
             let open = acceptor.open();
+            let observed = open.observe();
             if open.step() == DoorStep::End {
                 return Next::End;
             }
+            let now = open.now();
             match open.listener.accept_one() {
                 Ok(stream) => {
                     self.starving = false;
                     return Next::Item(Ok(Connection::from(stream, &acceptor.shutdown, acceptor.location)));
                 }
                 Err(error) => match Trouble::of(&error) {
-                    Trouble::Nobody => return open.empty().map_or(Next::End, Next::Nobody),
+                    Trouble::Nobody => return open.empty(now, observed).map_or(Next::End, Next::Nobody),
                     Trouble::Next => {}
                     Trouble::Starving if self.starving => {
                         self.starving = false;

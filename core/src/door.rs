@@ -122,11 +122,12 @@ impl Door {
         }
     }
 
-    /// Returns how long to wait at an empty queue.
+    /// Returns how long to wait at an empty queue. `now` and `observed` must have been read before the accept that found it
+    /// empty: a client that came after that accept is still to be served.
     pub fn empty(&self, now: Duration, observed: DoorObserved) -> Empty {
         match self.state {
+            _ if !observed.refusing => Empty::Wait(None),
             State::Shut { settled_at } if now < settled_at => Empty::Wait(Some(settled_at)),
-            State::Open if !observed.refusing => Empty::Wait(None),
             _ => Empty::End,
         }
     }
@@ -176,6 +177,9 @@ mod tests {
         }
         let (running, refusing) = (seen(false, false, false), seen(true, false, false));
         assert_eq!(door(Drain, open).empty(at, running), Empty::Wait(None));
+        // The door was shut, or left open, after the accept that found the queue empty.
+        assert_eq!(door(Drain, shut).empty(at, running), Empty::Wait(None));
+        assert_eq!(door(Drain, left_open).empty(at, running), Empty::Wait(None));
         assert_eq!(door(Shared, open).empty(at, refusing), Empty::End);
         assert_eq!(door(Drain, left_open).empty(at, refusing), Empty::End);
         assert_eq!(door(Drain, shut).empty(Duration::ZERO, refusing), Empty::Wait(Some(at)));

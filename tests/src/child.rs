@@ -182,6 +182,23 @@ impl End {
     }
 }
 
+/// Runs the calling test again, alone in a child process. Returns `None` in that process.
+///
+/// `test` is the test's full name.
+///
+/// # Panics
+///
+/// When the child process does not start.
+#[must_use]
+pub fn own_process(test: &str) -> Option<Child> {
+    const MARK: &str = "WINDDOWN_OWN_PROCESS";
+    if std::env::var_os(MARK).is_some() {
+        return None;
+    }
+    let program = std::env::current_exe().expect("a path").into_os_string().into_string().expect("text");
+    Some(Child::start_with(&program, &["--exact", test, "--nocapture"], &[(MARK, "")]))
+}
+
 /// Builds an example of winddown's, as `cargo run --example NAME` does, and says where it is. A program of the same build
 /// says where that may be.
 ///

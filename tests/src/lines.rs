@@ -28,6 +28,14 @@ pub fn serve<S: Stream>(connection: &Connection<S>)
 where
     for<'a> &'a S: Read + Write,
 {
+    serve_with(connection, |_| ());
+}
+
+/// As [`serve`], with the work that each line takes: it is done before the answer is written.
+pub fn serve_with<S: Stream>(connection: &Connection<S>, work: impl Fn(&str))
+where
+    for<'a> &'a S: Read + Write,
+{
     let mut lines = BufReader::new(connection.stream());
     loop {
         let mut line = String::new();
@@ -35,6 +43,7 @@ where
             return;
         }
         let Ok(_busy) = connection.busy() else { return };
+        work(&line);
         let closing = connection.is_closing();
         let answer = if closing { format!("bye {line}") } else { format!("ok {line}") };
         if connection.stream().write_all(answer.as_bytes()).is_err() {

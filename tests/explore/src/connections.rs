@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use winddown::testing::{ManualClock, assert_clean};
-use winddown::{Budget, Connection, Milestone, Reason, Shutdown, Stage};
+use winddown::{Budget, Connection, Milestone, Reason, Shutdown, Stage, Token};
 
 use crate::thread;
 use crate::whole::block_on;
@@ -30,6 +30,16 @@ struct Client {
     owned: bool,
     /// Its owner ends the connection itself.
     ends_itself: bool,
+    /// Its thread waits so long before it goes on: a scheduler seldom lets a thread stand still for the length of a drain.
+    after: After,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum After {
+    Nothing,
+    Refusal,
+    /// Where nothing was sent: else nobody is told of it.
+    Linger,
 }
 
 /// A request when the program is asked to stop.
@@ -41,7 +51,7 @@ enum Request {
     Next,
     /// Half of it was read.
     BeingRead,
-    /// It has not been sent. It is refused, or waited for.
+    /// It has not arrived when the linger is over. It is refused, or waited for.
     Late,
     /// The connection itself comes at the refusal, and sends nothing.
     New,
@@ -71,7 +81,12 @@ impl Client {
     /// A connection that is known to the wind-down when this returns, and the thread that serves it.
     fn connect(self, shutdown: &Shutdown, closing: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
         let (ours, theirs) = UnixStream::pair().expect("two descriptors");
-        let served = Served { client: self, closing: closing.clone(), peer: theirs };
+        let served = Served {
+            client: self,
+            refusing: shutdown.token_at(Milestone::Refusing),
+            closing: closing.clone(),
+            peer: theirs,
+        };
         if self.request == Request::New {
             // It keeps the drain waiting until it has heard of the linger's end.
             let (pass, shutdown) = (shutdown.enter_owned().expect("running"), shutdown.clone());
@@ -93,6 +108,7 @@ impl Client {
                 let busy = connection.busy_owned().expect("running");
                 receive(&connection);
                 thread::spawn(move || {
+                    served.wait(&connection);
                     drop(busy);
                     served.serve(&connection);
                 })
@@ -100,6 +116,7 @@ impl Client {
             Request::BeingRead => {
                 let receiving = connection.receiving_owned().expect("never refused");
                 thread::spawn(move || {
+                    served.wait(&connection);
                     served.send();
                     let busy = receiving.busy().expect("P3: half of the request was read, and it was refused");
                     served.work(&connection);
@@ -110,7 +127,10 @@ impl Client {
                 if self.request == Request::Arrived {
                     served.send();
                 }
-                thread::spawn(move || served.serve(&connection))
+                thread::spawn(move || {
+                    served.wait(&connection);
+                    served.serve(&connection);
+                })
             }
         }
     }
@@ -119,11 +139,20 @@ impl Client {
 /// A connection's thread.
 struct Served {
     client: Client,
+    refusing: Token,
     closing: Arc<AtomicBool>,
     peer: UnixStream,
 }
 
 impl Served {
+    fn wait(&self, connection: &Connection<UnixStream>) {
+        match (self.client.after, self.client.request) {
+            (After::Nothing, _) => {}
+            (After::Linger, Request::Late) => block_on(poll_fn(|context| connection.poll_lingered(context))),
+            _ => self.refusing.wait(),
+        }
+    }
+
     /// A request of one byte.
     fn send(&self) {
         (&self.peer).write_all(b"r").expect("the buffer has room");
@@ -140,10 +169,10 @@ impl Served {
     }
 
     fn work(&self, connection: &Connection<UnixStream>) {
-        if self.client.request == Request::Late {
-            self.send();
+        // Of a late one, which may have been shut down for reading, only the guard is of interest.
+        if self.client.request != Request::Late {
+            receive(connection);
         }
-        receive(connection);
         assert!(!self.closing.load(SeqCst), "P3: a stage has begun with a request at work");
     }
 }

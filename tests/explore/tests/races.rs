@@ -18,7 +18,7 @@ fn many_races() {
     for seed in first.. {
         let (mut ran, mut races) = (0, 0);
         // Bytes too few for a program are none.
-        pseudo_random(seed, programs, 600, |bytes| {
+        pseudo_random(seed, programs, 2_000, |bytes| {
             if let Ok(schedules) = run(bytes) {
                 ran += 1;
                 races += schedules;

@@ -12,7 +12,6 @@ mod tasks;
 mod tokens;
 mod until;
 
-use std::env;
 use std::future::pending;
 use std::sync::mpsc;
 use std::sync::{Arc, Weak};
@@ -22,7 +21,7 @@ use std::thread::{self, JoinHandle};
 use smol::{Executor, LocalExecutor, block_on, channel};
 use winddown::testing::ManualClock;
 use winddown_smol::{Budget, Builder, Ended, Shutdown, Tasks};
-use winddown_tests::child::Child;
+use winddown_tests::child::own_process;
 use winddown_tests::steps::secs;
 use winddown_tests::sys::Counting;
 use winddown_tests::waker::poll;
@@ -143,14 +142,4 @@ fn endless() -> (impl Future<Output = ()> + Send + 'static, mpsc::Receiver<()>, 
 /// The name of the calling thread.
 fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
-}
-
-/// This test once more, in a process of its own; `None` in that one.
-fn own_process(test: &str) -> Option<Child> {
-    const MARK: &str = "WINDDOWN_OWN_PROCESS";
-    if env::var_os(MARK).is_some() {
-        return None;
-    }
-    let program = env::current_exe().unwrap().into_os_string().into_string().unwrap();
-    Some(Child::start_with(&program, &["--exact", test, "--nocapture"], &[(MARK, "")]))
 }

@@ -4,6 +4,9 @@
 //! told on standard input: `release` lets go of the passes it holds.
 
 mod plain;
+mod queue;
+#[cfg(feature = "smol")]
+mod queue_on_smol;
 mod sockets;
 mod special;
 mod stripes;
@@ -37,6 +40,7 @@ fn main() -> Result<ExitCode, Anything> {
         "ctrl-c-then-signals" => special::ctrl_c_then_signals(),
         "starving" => sockets::starving(),
         "crowd" => sockets::crowd(),
+        "queue" => queue::queue(&options),
         "two" => special::two(),
         "dropped" => special::dropped(),
         "reclaimed" => special::reclaimed(),
