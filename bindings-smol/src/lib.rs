@@ -68,9 +68,9 @@ pub use task::{Spawned, Task, Tasks};
 pub use until::Until;
 
 pub use winddown::{
-    Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv, HookError,
-    HookResult, Kicker, Lost, Milestone, Notice, Observer, Outcome, OwnedBusy, OwnedPass, Pass, Phase, Priority,
-    Reason, Refused, Report, Stream, Token, Tracked, testing,
+    AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv,
+    HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, Outcome, OwnedBusy, OwnedPass, OwnedReceiving,
+    Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token, Tracked, Unserved, testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].

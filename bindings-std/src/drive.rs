@@ -157,12 +157,12 @@ impl<'a> Drive<'a> {
         let waited_for = |gate: &Gate| match gate {
             gate if gate.is_drained() => 0,
             // The count may be on its way to "drained", which wakes the driver; until then it is not 0.
-            gate if gate.is_closed() => gate.in_flight().max(1),
-            gate => gate.in_flight(),
+            gate => gate.in_flight().max(1),
         };
+        let late_gate = inner.gate_at(Inner::LATE);
         let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));
         let critical = critical + inner.kickers.running();
-        let late = waited_for(inner.gate_at(Inner::LATE));
+        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };
         let attending = inner.is_attending();
         let awaited = inner.connections.awaited_since();
         Observed {

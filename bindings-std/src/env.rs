@@ -18,6 +18,7 @@ pub type EnvError = BadVariable<String>;
 /// | `WINDDOWN_DRAIN_SECONDS` | [`drain`](Budget::drain) |
 /// | `WINDDOWN_HIGH_SECONDS` | [`high`](Budget::high) |
 /// | `WINDDOWN_LINGER_SECONDS` | [`linger`](Budget::linger) |
+/// | `WINDDOWN_HEAD_SECONDS` | [`head`](Budget::head) |
 /// | `WINDDOWN_FORCE_CLOSE_SECONDS` | [`force_close`](Budget::force_close) |
 /// | `WINDDOWN_FLUSH_SECONDS` | [`flush`](Budget::flush) |
 ///

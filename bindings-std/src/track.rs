@@ -38,7 +38,6 @@ use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
 /// ```
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Tracked<F> {
-    // Dropped in this order: the pass is given back when nothing of the work is left.
     future: Option<Pin<Box<F>>>,
     late: Cancelled,
     label: Cow<'static, str>,
@@ -105,6 +104,17 @@ impl<F> Tracked<F> {
         }
         self.pass = None;
         Poll::Ready(result)
+    }
+}
+
+impl<F> Drop for Tracked<F> {
+    /// In this order, so that nothing of the work is left when the drain is told:
+    ///
+    /// 1. The future is dropped.
+    /// 2. The pass is given back.
+    fn drop(&mut self) {
+        drop(self.future.take());
+        drop(self.pass.take());
     }
 }
 

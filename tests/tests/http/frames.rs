@@ -52,6 +52,11 @@ impl Frames {
         self.send(HEADERS, END_STREAM | END_HEADERS, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'x']);
     }
 
+    /// Asks for nothing.
+    pub(crate) fn ping(&mut self) {
+        self.send(PING, 0, 0, &[0; 8]);
+    }
+
     /// Wants a tunnel to somewhere.
     pub(crate) fn tunnel(&mut self, stream: u32) {
         // A method by the table's name for it, and an authority of one letter.

@@ -271,6 +271,44 @@ fn a3_nor_is_a_head_that_has_begun() {
     });
 }
 
+/// P3: a head that is never whole has the head time, and no more; the outcome is clean. The same with another request in flight.
+#[test]
+fn p3_half_a_head_is_waited_for_until_the_head_time_whatever_else_is_in_flight() {
+    for in_flight in [false, true] {
+        must_end(move || {
+            let (service, begun, open) = gated();
+            let server = Server::start(service);
+            let mut slow = in_flight.then(|| server.connect());
+            if let Some(slow) = &mut slow {
+                slow.get("/slow");
+                begun.recv().unwrap();
+            }
+            let mut half = server.connect();
+            half.send("GET /half HTTP/1.1\r\nHo");
+            server.refuse();
+            server.end_linger();
+            if !in_flight {
+                // It is looked at once more when those that were ended have had their time.
+                server.clock.wait_for_sleeper(secs(1));
+                server.clock.advance(ms(500));
+            }
+            // 5 s after the end of the linger.
+            server.clock.wait_for_sleeper(ms(5_500));
+            server.clock.advance(secs(5));
+            assert!(half.is_ended());
+            open.try_send(()).unwrap();
+            if let Some(slow) = &mut slow {
+                assert_eq!(slow.answer(), (true, "/slow".to_owned()));
+            }
+            drop((slow, half));
+            let report = server.shutdown.threads().run().report;
+            assert_clean(&report);
+            assert_eq!((report.unserved.incomplete, report.unserved.lost), (1, 0), "{report}");
+            assert!(report.stragglers.is_empty(), "{report}");
+        });
+    }
+}
+
 /// A3: the executor was busy for longer than the linger, and the request in the socket all the while.
 #[test]
 fn a3_a_request_that_nobody_has_read_by_the_end_of_the_linger_is_answered() {

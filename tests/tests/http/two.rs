@@ -88,6 +88,28 @@ fn an_idle_connection_ends_by_itself() {
     });
 }
 
+/// What a client says about the connection itself is no request, read or unread: it holds no drain, and is not incomplete.
+#[test]
+fn p3_after_the_goaways_only_streams_count() {
+    must_end(|| {
+        let server = Server::with(http2::Builder::new, echo);
+        let mut client = Frames::connect(server.address);
+        client.get(1);
+        while client.next().unwrap().kind != DATA {}
+        server.refuse();
+        // The ping of the first GOAWAY is never answered; others come without end.
+        for _ in 0..50 {
+            client.ping();
+        }
+        server.end_linger();
+        while client.next().is_some() {}
+        drop(client);
+        let report = server.shutdown.threads().run().report;
+        assert_clean(&report);
+        assert_eq!((report.unserved.incomplete, report.unserved.lost), (0, 0), "{report}");
+    });
+}
+
 /// hyper takes the whole answer at once, and h2 keeps what the client does not read.
 #[test]
 fn p3_an_answer_that_is_read_slowly_is_waited_for_to_its_last_byte() {

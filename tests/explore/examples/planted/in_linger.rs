@@ -1,7 +1,7 @@
 //! Bugs in what connections are to the drain: the linger's end, awaited requests, the late gate.
 
 use super::{Bug, Explorer};
-use Explorer::{Loom, Races};
+use Explorer::{Loom, LoomFurther, Races};
 
 const CONNECTION: &str = "core/src/connection.rs";
 const SEQUENCE: &str = "core/src/sequence.rs";
@@ -72,10 +72,10 @@ pub(super) const IN_LINGER: &[Bug] = &[
     Bug {
         what: "P3: the driver looks at connections first, and counts passes afterwards",
         file: DRIVE,
-        from: "        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = waited_for(inner.gate_at(Inner::LATE));\n        let attending = inner.is_attending();\n        let awaited = inner.connections.awaited_since();\n",
-        to: "        let attending = inner.is_attending();\n        let awaited = inner.connections.awaited_since();\n        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = waited_for(inner.gate_at(Inner::LATE));\n",
-        by: Races,
-        says: "P3: the request had arrived",
+        from: "        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };\n        let attending = inner.is_attending();\n        let awaited = inner.connections.awaited_since();\n",
+        to: "        let attending = inner.is_attending();\n        let awaited = inner.connections.awaited_since();\n        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };\n",
+        by: LoomFurther("linger::a_next_request_against_the_driver"),
+        says: "deadlock",
     },
     Bug {
         what: "P3: a guard gives its pass back before its connection is idle or awaited",
@@ -83,7 +83,7 @@ pub(super) const IN_LINGER: &[Bug] = &[
         from: "        if let Some(share) = self.share.take() {\n            share.leave(self.hold);\n            drop(share);\n        }\n        drop(self.pass.take());",
         to: "        drop(self.pass.take());\n        if let Some(share) = self.share.take() {\n            share.leave(self.hold);\n            drop(share);\n        }",
         by: Loom("linger::a_next_request_against_the_driver"),
-        says: "P3: the request had arrived",
+        says: "deadlock",
     },
     Bug {
         what: "P3: so does one that leaves the scope",

@@ -65,6 +65,8 @@ fn root() -> io::Result<PathBuf> {
 enum Explorer {
     /// The model of this name.
     Loom(&'static str),
+    /// The same, with one preemption more.
+    LoomFurther(&'static str),
     /// The races.
     Races,
 }
@@ -73,9 +75,16 @@ impl Explorer {
     /// What it is called by, after `cargo`.
     fn arguments(&self) -> Vec<&'static str> {
         match self {
-            Self::Loom(model) => vec!["loom", "--exact", model],
+            Self::Loom(model) | Self::LoomFurther(model) => vec!["loom", "--exact", model],
             Self::Races => vec!["races"],
         }
+    }
+}
+
+impl Explorer {
+    /// How many preemptions more a model is to have.
+    fn more_preemptions(&self) -> &'static str {
+        if matches!(self, Self::LoomFurther(_)) { "1" } else { "0" }
     }
 }
 
@@ -83,6 +92,7 @@ impl fmt::Display for Explorer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loom(model) => write!(f, "`{model}`"),
+            Self::LoomFurther(model) => write!(f, "`{model}`, one preemption more"),
             Self::Races => f.write_str("races"),
         }
     }
@@ -173,6 +183,7 @@ impl Checkout {
         // An exploration that goes on for ever has not noticed.
         let mut cargo = Command::new("timeout");
         cargo.args(["300", "cargo"]).args(bug.by.arguments()).current_dir(&self.copy).env("RUST_BACKTRACE", "0");
+        cargo.env("WINDDOWN_PREEMPTIONS", bug.by.more_preemptions());
         let Output { status, stdout, stderr } = cargo.output()?;
         fs::write(planted, original)?;
         let said = [stdout, stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();

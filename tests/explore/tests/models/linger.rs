@@ -166,27 +166,32 @@ fn wind_down(explored: impl Fn(&Shutdown, &ManualClock) + Send + Sync + 'static)
     });
 }
 
+/// Waits, so that the driver and the attendant can go on without a preemption.
+fn refuse(shutdown: &Shutdown) {
+    shutdown.trigger(Reason::Requested);
+    shutdown.token_at(Milestone::Refusing).wait();
+}
+
 /// P3: a request in the socket that no thread has read when the linger is over.
 #[test]
 fn a_request_that_has_arrived_against_the_linger() {
     wind_down(|shutdown, _| {
         let (connection, _client) = connected(shutdown, b"1");
-        shutdown.trigger(Reason::Requested);
+        refuse(shutdown);
         serve_one(shutdown, &connection);
     });
 }
 
 /// P3: a second request in the socket while the first one is at work. The guard makes the connection awaited before its pass
-/// is given back, and the driver reads the passes first: so it is always seen as one of the two.
+/// is given back, and the driver reads the passes first: so it is always seen as one of the two. (That the driver does takes one
+/// more preemption to be seen: 700,000 executions, of which the planted bug needs few.)
 #[test]
 fn a_next_request_against_the_driver() {
     wind_down(|shutdown, clock| {
         let (connection, _client) = connected(shutdown, b"12");
         let busy = connection.busy().unwrap();
         connection.stream().read_exact(&mut [0]).unwrap();
-        shutdown.trigger(Reason::Requested);
-        // By now the driver waits for the pass.
-        shutdown.token_at(Milestone::Refusing).wait();
+        refuse(shutdown);
         drop(busy);
         // It waits for the second request, and not for anything else.
         clock.wait_for_sleeper(HEAD);
@@ -201,9 +206,7 @@ fn a_next_request_behind_an_owned_guard_against_the_driver() {
         let (connection, _client) = connected(shutdown, b"12");
         let busy = connection.busy_owned().unwrap();
         connection.stream().read_exact(&mut [0]).unwrap();
-        shutdown.trigger(Reason::Requested);
-        // By now the driver waits for the pass.
-        shutdown.token_at(Milestone::Refusing).wait();
+        refuse(shutdown);
         drop(busy);
         serve_one(shutdown, &connection);
     });
@@ -216,7 +219,7 @@ fn a_request_that_is_being_read_against_the_linger() {
         let (connection, mut client) = connected(shutdown, b"1");
         let receiving = connection.receiving().unwrap();
         connection.stream().read_exact(&mut [0]).unwrap();
-        shutdown.trigger(Reason::Requested);
+        refuse(shutdown);
         client.write_all(b"2").unwrap();
         let busy = receiving.busy().expect("P3: half of the request had arrived, and it was refused");
         connection.stream().read_exact(&mut [0]).unwrap();
@@ -229,7 +232,7 @@ fn a_request_that_is_being_read_against_the_linger() {
 fn a_late_request_against_the_late_gate() {
     wind_down(|shutdown, _| {
         let (connection, _client) = connected(shutdown, b"");
-        shutdown.trigger(Reason::Requested);
+        refuse(shutdown);
         if let Ok(busy) = connection.busy() {
             assert!(shutdown.phase() <= Phase::Draining, "P3: admitted, and the drain has ended");
             drop(busy);
@@ -242,8 +245,7 @@ fn a_late_request_against_the_late_gate() {
 fn a_new_connection_against_the_linger() {
     wind_down(|shutdown, _| {
         let pass = shutdown.enter_owned().unwrap();
-        shutdown.trigger(Reason::Requested);
-        shutdown.token_at(Milestone::Refusing).wait();
+        refuse(shutdown);
         let (connection, _client) = connected(shutdown, b"");
         let bell = Bell::new();
         let waker = bell.clone().into();
