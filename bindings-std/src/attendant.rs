@@ -61,8 +61,8 @@ impl Inner {
 
     fn work_off(self: &Arc<Self>) {
         while let Some(job) = self.next_job() {
+            // A listener's `as_fd` that panics: what was behind it was not looked at.
             if hook::caught(|| self.carry_out(&job)).is_err() {
-                // A stream's `as_fd` that panics: what was behind it was not looked at.
                 self.count_unserved(Unserved::UNKNOWN);
             }
         }
@@ -77,7 +77,7 @@ impl Inner {
     }
 
     fn carry_out(self: &Arc<Self>, job: &Job) {
-        let owners = match *job {
+        let (owners, failed) = match *job {
             #[cfg(unix)]
             Job::ShutDoors => return self.doors.shut_all(),
             #[cfg(unix)]
@@ -86,5 +86,8 @@ impl Inner {
             Job::EndIncomplete { since } => self.connections.end_incomplete(since),
         };
         self.wake_apart(self.waiters.owe(owners));
+        if failed > 0 {
+            self.count_unserved(Unserved::UNKNOWN);
+        }
     }
 }

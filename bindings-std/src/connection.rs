@@ -109,15 +109,17 @@ impl<S: Stream> Connection<S> {
         self.shutdown.inner().waiters.has_reached(Milestone::Refusing)
     }
 
-    /// Returns whether the wind-down has ended this connection: it was idle when the linger was over, or its request was not
-    /// whole when the head time was.
+    /// Returns whether this connection is over: the wind-down ended it, because it was idle when the linger was over or because
+    /// its request was not whole when the head time was; or its owner [dismissed](Self::dismiss) it.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.opened().is_ended()
     }
 
-    /// Says that what has arrived so far is no request: an answer to a ping, say. For an owner that has read everything, and now
-    /// ends the connection ([`poll_lingered`](Self::poll_lingered)): the drain waits for it no longer.
+    /// Says that this connection brings no more requests: its owner has read everything, and is about to close it. From now on,
+    /// for good, the drain waits for no request on it, and bytes that still arrive are not counted as lost.
+    ///
+    /// Has no effect while it is [busy](Self::busy) or [upgraded](Self::upgrade).
     pub fn dismiss(&self) {
         self.opened().dismiss();
     }

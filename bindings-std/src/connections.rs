@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use winddown_core::ConnectionState;
 
-use crate::hook;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
+use crate::clock::Clock;
+use crate::hook::{Panicked, caught};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, thread};
 use crate::wait::wake_all;
 
 /// How many connections are taken from the register at a time by work that takes long.
@@ -20,9 +21,12 @@ const BATCH: usize = 64;
 #[derive(Default)]
 pub(crate) struct Connections {
     table: Mutex<Table>,
+    last_id: AtomicU64,
     /// The same as in the table, for readers without the lock.
     lingered: AtomicBool,
     awaited: Mutex<Awaited>,
+    /// How many threads are about to count the client of a connection that they close.
+    accounting: AtomicU32,
     /// An acceptor waits for a descriptor to come free.
     starving: AtomicBool,
     hungry: Mutex<Vec<Waker>>,
@@ -30,7 +34,6 @@ pub(crate) struct Connections {
 
 #[derive(Default)]
 struct Table {
-    next: u64,
     open: BTreeMap<u64, Arc<dyn Open>>,
     /// The linger is over: a connection that is idle is settled, by the thread that finds it so.
     lingered: bool,
@@ -47,7 +50,8 @@ struct Awaited {
     since: VecDeque<(Duration, u64)>,
 }
 
-/// A connection to the register, whatever its stream.
+/// A connection to the register, whatever its stream. A call may meet a stranger's `as_fd`: it is caught, so that one that panics
+/// does not take other connections with it.
 pub(crate) trait Open: Send + Sync {
     fn state(&self) -> &ConnectionState;
     /// Awaits its request, or ends it. The waker of an owner that is to end it.
@@ -56,6 +60,16 @@ pub(crate) trait Open: Send + Sync {
     fn expire(&self) -> Option<Waker>;
     /// Closes both halves, and counts its client as lost if it is. `Some` if it was at work.
     fn cut(&self, now: Duration) -> Option<Late>;
+}
+
+/// A thread counts the client of a connection that it closes.
+pub(crate) struct Accounting<'a>(&'a AtomicU32);
+
+impl Drop for Accounting<'_> {
+    fn drop(&mut self) {
+        // Release pairs with `is_accounting`.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// A connection whose time is over.
@@ -68,11 +82,10 @@ pub(crate) struct Late {
 }
 
 impl Connections {
-    /// A number for a connection that is about to be added.
+    /// A number for a connection that is about to be added. From 1 on.
     pub(crate) fn next_id(&self) -> u64 {
-        let mut table = self.table.lock();
-        table.next += 1;
-        table.next
+        // Relaxed: only that no other has it.
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Adds one. One that comes after the linger is settled here, and one that comes after the end is cut.
@@ -140,33 +153,42 @@ impl Connections {
         self.lingered.store(true, Ordering::Release);
     }
 
-    /// Settles those that are idle. The wakers of owners that are to end theirs.
+    /// Settles those that are idle. The wakers of owners that are to end theirs, and how many could not be settled.
     ///
     /// It holds a share of each for a moment, and no lock: what is called is the system, and a stranger's `as_fd`.
-    pub(crate) fn settle_idle(&self) -> Vec<Waker> {
-        let mut owners = Vec::new();
+    pub(crate) fn settle_idle(&self) -> (Vec<Waker>, usize) {
+        let (mut owners, mut failed) = (Vec::new(), 0);
         let mut after = 0;
         loop {
             let table = self.table.lock();
             let rest = table.open.range((Bound::Excluded(after), Bound::Unbounded));
             let batch: Vec<_> = rest.take(BATCH).map(|(&id, open)| (id, open.clone())).collect();
             drop(table);
-            let Some(&(last, _)) = batch.last() else { return owners };
+            let Some(&(last, _)) = batch.last() else { return (owners, failed) };
             after = last;
-            owners.extend(batch.iter().filter(|(_, open)| open.state().linger()).filter_map(|(_, open)| open.settle()));
+            for (_, open) in batch.iter().filter(|(_, open)| open.state().linger()) {
+                match caught(|| open.settle()) {
+                    Ok(owner) => owners.extend(owner),
+                    Err(Panicked(_)) => failed += 1,
+                }
+            }
             self.let_go(batch.into_iter().map(|(_, open)| open));
         }
     }
 
-    /// Ends those that have been awaited since then or longer. The wakers of owners that are to end theirs.
-    pub(crate) fn end_incomplete(&self, since: Duration) -> Vec<Waker> {
-        let mut owners = Vec::new();
+    /// Ends those that have been awaited since then or longer. The wakers of owners that are to end theirs, and how many could
+    /// not be ended.
+    pub(crate) fn end_incomplete(&self, since: Duration) -> (Vec<Waker>, usize) {
+        let (mut owners, mut failed) = (Vec::new(), 0);
         while let Some(id) = self.take_awaited(since) {
             let open = self.table.lock().open.get(&id).cloned();
-            owners.extend(open.as_ref().and_then(|open| open.expire()));
+            match caught(|| open.as_ref().and_then(|open| open.expire())) {
+                Ok(owner) => owners.extend(owner),
+                Err(Panicked(_)) => failed += 1,
+            }
             self.let_go(open);
         }
-        owners
+        (owners, failed)
     }
 
     /// Gives shares back. One that was the last has closed a descriptor.
@@ -175,30 +197,29 @@ impl Connections {
         self.feed();
     }
 
-    /// Cuts all that are left, and each that is added from now on. Those that were at work.
+    /// Cuts all that are left, and each that is added from now on. Those that were at work, and how many could not be cut.
     ///
     /// The driver holds the lock, and no share of its own: it would be the last one of a connection that goes meanwhile, and
     /// stream and waker are a stranger's (P6).
-    pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
+    pub(crate) fn cut(&self, now: Duration) -> (Vec<Late>, usize) {
         let mut table = self.table.lock();
         table.over = true;
-        let mut late = Vec::new();
+        let (mut late, mut failed) = (Vec::new(), 0);
         for open in table.open.values() {
-            // A stranger's `as_fd` that panics must not take the others with it.
-            if let Ok(cut) = hook::caught(|| open.cut(now)) {
-                late.extend(cut);
+            match caught(|| open.cut(now)) {
+                Ok(cut) => late.extend(cut),
+                Err(Panicked(_)) => failed += 1,
             }
         }
-        late
+        (late, failed)
     }
 
     /// Counts a connection as awaited from now on.
-    pub(crate) fn begin_await(&self, id: u64, now: Duration) {
+    pub(crate) fn begin_await(&self, id: u64, clock: &Clock) {
         let mut awaited = self.awaited.lock();
         awaited.count += 1;
-        // The clock's readings of two threads may come here in the wrong order.
-        let since = awaited.since.back().map_or(now, |&(last, _)| last.max(now));
-        awaited.since.push_back((since, id));
+        // Read with the lock held, so that the times are in order.
+        awaited.since.push_back((clock.now(), id));
     }
 
     /// It turned out that this one is not awaited by the caller that has just counted it.
@@ -214,6 +235,19 @@ impl Connections {
     /// Takes one off the count of those that are awaited.
     pub(crate) fn end_await(&self) {
         self.awaited.lock().count -= 1;
+    }
+
+    /// Says that a thread is about to close a connection and to count its client, until what this returns is dropped.
+    pub(crate) fn accounting(&self) -> Accounting<'_> {
+        // Before the connection's state says that it is closed: whoever sees that (the driver, which cuts) sees this.
+        self.accounting.fetch_add(1, Ordering::Relaxed);
+        Accounting(&self.accounting)
+    }
+
+    /// Whether a client is being counted. When this is `false`, the counts of all connections that are closed are seen.
+    pub(crate) fn is_accounting(&self) -> bool {
+        // Pairs with the release when an `Accounting` is dropped.
+        self.accounting.load(Ordering::Acquire) > 0
     }
 
     /// Since when the drain awaits a connection: the one that it has awaited longest, or one that was taken off the count

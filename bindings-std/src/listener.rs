@@ -139,7 +139,8 @@ impl<L: Listener> Acceptor<L> {
     }
 
     /// Sets how long to wait, once the door is shut, for handshakes that are under way: about a round trip to the clients.
-    /// 1 ms unless set, which is enough inside one data centre; at most a minute.
+    /// 1 ms unless set, which is enough inside one data centre; at most a minute. The drain waits for it, so keep it far below
+    /// the drain's time.
     #[must_use]
     pub fn handshake(self, time: Duration) -> Self {
         self.open().end.lock().handshake = time.min(Duration::from_secs(60));
@@ -284,8 +285,11 @@ impl<L: Listener> Open<L> {
                 return unserved;
             }
             match self.listener.accept_one() {
-                Ok(stream) if stream.unread().is_ok_and(|unread| unread == 0) => unserved.unused += 1,
-                Ok(_) => unserved.lost += 1,
+                Ok(stream) => unserved.add(match stream.unread() {
+                    Ok(0) => Unserved::UNUSED,
+                    Ok(_) => Unserved::LOST,
+                    Err(_) => Unserved::UNKNOWN,
+                }),
                 Err(error) => match Trouble::of(&error) {
                     Trouble::Nobody | Trouble::Over => return unserved,
                     Trouble::Next => {}

@@ -44,7 +44,7 @@ impl<S: Stream> Opened<S> {
             id: inner.connections.next_id(),
             stream,
             inner: inner.clone(),
-            state: ConnectionState::new(false),
+            state: ConnectionState::new(),
             ends: Mutex::new(Ends::Finder),
             since: inner.trigger.clock.now(),
             location,
@@ -71,22 +71,18 @@ impl<S: Stream> Opened<S> {
 
     /// A guard comes, after its pass.
     pub(crate) fn enter(&self, hold: Hold) -> Result<(), Refused> {
-        let entered = self.state.enter(hold, self.is_refusing())?;
-        self.follow(entered);
-        Ok(())
+        self.state.enter(hold, self.is_refusing()).map(|entered| self.follow(entered))
     }
 
     /// A guard becomes another one.
     pub(crate) fn exchange(&self, from: Hold, to: Hold) -> Result<(), Refused> {
-        let entered = self.state.exchange(from, to, self.is_refusing())?;
-        self.follow(entered);
-        Ok(())
+        self.state.exchange(from, to, self.is_refusing()).map(|entered| self.follow(entered))
     }
 
     /// A guard goes, before its pass. When this returns, the connection is at work, awaited, ended, or lingers.
     pub(crate) fn leave(&self, hold: Hold) {
-        let left = self.state.leave(hold, self.is_refusing());
-        self.follow(left);
+        let settle = self.state.leave(hold, self.is_refusing());
+        self.follow(Entered { settle, await_ended: false });
     }
 
     fn follow(&self, entered: Entered) {
@@ -106,7 +102,7 @@ impl<S: Stream> Opened<S> {
         }
         let Inner { connections, trigger, .. } = &*self.inner;
         // Counted first: whoever takes the request takes it off the count.
-        connections.begin_await(self.id, trigger.clock.now());
+        connections.begin_await(self.id, &trigger.clock);
         let began = self.state.begin_await();
         if began != Await::Began {
             connections.never_awaited(self.id);
@@ -156,17 +152,19 @@ impl<S: Stream> Opened<S> {
 
     /// It is gone: counts its client.
     fn account(&self, gone: Gone) {
-        if !self.inner.is_forked() {
-            self.inner.count_unserved(gone.account.count(|| self.unread() > 0));
-        }
         if gone.await_ended {
             self.inner.connections.end_await();
         }
+        if !self.inner.is_forked() {
+            self.inner.count_unserved(gone.account.count(|| self.unread() > 0));
+        }
     }
 
-    /// Its owner drops it: the state's last change.
+    /// Its owner drops it: the state's last change. Until the client is counted the drain, and the end, wait for this thread.
     pub(crate) fn close(&self) {
-        self.account(self.state.close(self.is_refusing()));
+        let refusing = self.is_refusing();
+        let _accounting = refusing.then(|| self.inner.connections.accounting());
+        self.account(self.state.close(refusing));
     }
 
     fn late(&self, what: &str, now: Duration) -> Late {
@@ -205,9 +203,8 @@ impl<S: Stream> Open for Opened<S> {
         if !self.state.expire() {
             return None;
         }
-        let (_, owner) = self.tell_end();
         self.inner.connections.end_await();
-        owner
+        self.tell_end().1
     }
 
     fn cut(&self, now: Duration) -> Option<Late> {

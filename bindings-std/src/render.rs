@@ -95,9 +95,7 @@ impl Report {
             write!(f, "\n  lost: {lost} {} whose request the program never read", clients(lost))?;
         }
         if unknown {
-            f.write_str(
-                "\n  lost: possibly more clients, because an accept queue or a connection could not be examined",
-            )?;
+            f.write_str("\n  lost: possibly more clients, because some could not be examined in time")?;
         }
         if incomplete > 0 {
             write!(f, "\n  incomplete: {incomplete} {} whose request did not arrive whole", clients(incomplete))?;

@@ -13,7 +13,7 @@ use crate::{Refused, Unserved};
 /// | 0-14 | how many guards say that it is busy |
 /// | 15-22 | how many say that it is upgraded |
 /// | 23 | receiving: a request has begun to arrive, says its owner |
-/// | 24 | begun: the same, and stays until a guard takes the request |
+/// | 24 | begun: the same, and of a connection that is awaited it stays until a guard takes the request |
 /// | 25 | lingered: the linger is over for it |
 /// | 26 | awaited: request bytes have arrived, and the drain waits for it, at most for the head time |
 /// | 27 | spent: it has been awaited, which happens once, or is closed |
@@ -66,8 +66,8 @@ pub enum Hold {
     Upgraded,
 }
 
-/// What followed when a guard came or went. Each that is set is the caller's to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What followed when a guard came. Each that is set is the caller's to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the drain relies on it"]
 pub struct Entered {
     /// It is awaited no longer: take it off the count.
@@ -86,7 +86,7 @@ pub enum Await {
     Already,
     /// It is not idle. The guard that leaves last is told to settle it.
     AtWork,
-    /// It was, or it is closed: once is all.
+    /// It has been awaited before, or it is closed. A connection is awaited once.
     Spent,
 }
 
@@ -143,10 +143,10 @@ pub struct Gone {
 
 impl ConnectionState {
     const_unless_loom! {
-        /// A new connection: idle. `lingered`: the linger is over already, and the caller has to settle it.
+        /// A new connection: idle.
         #[must_use]
-        pub fn new(lingered: bool) -> Self {
-            Self { word: AtomicU32::new(if lingered { LINGERED } else { 0 }) }
+        pub fn new() -> Self {
+            Self { word: AtomicU32::new(0) }
         }
     }
 
@@ -185,15 +185,19 @@ impl ConnectionState {
     /// Takes a guard off, before its pass is given back.
     ///
     /// One that was receiving leaves the connection awaited if it was: until the head time is over, or the connection is closed.
-    pub fn leave(&self, hold: Hold, refusing: bool) -> Entered {
+    ///
+    /// Returns whether the caller has to settle it: it is idle, and its linger is over.
+    #[must_use = "it is the caller's to settle"]
+    pub fn leave(&self, hold: Hold, refusing: bool) -> bool {
         let left = |word: u32| match hold {
-            Hold::Receiving => word & !RECEIVING,
+            Hold::Receiving if word & (AWAITED | EXPIRED) != 0 => word & !RECEIVING,
+            Hold::Receiving => word & !(RECEIVING | BEGUN),
             Hold::Busy => accounted_if(word - BUSY, refusing),
             Hold::Upgraded => accounted_if(word - UPGRADED, refusing),
         };
         let after = left(self.always(left));
         let undecided = after & (AT_WORK | AWAITED | ENDED) == 0 && after & LINGERED != 0;
-        Entered { settle: undecided || is_awaitable(after), ..Entered::default() }
+        undecided || is_awaitable(after)
     }
 
     /// The linger is over. Returns whether the caller has to settle it: it is idle.
@@ -244,7 +248,7 @@ impl ConnectionState {
     /// awaited.
     #[must_use = "it is to be taken off the count"]
     pub fn dismiss(&self) -> bool {
-        let dismissed = |word: u32| word & !(AWAITED | BEGUN) | SPENT | ENDED | ACCOUNTED;
+        let dismissed = |word: u32| word & !(AWAITED | BEGUN | EXPIRED) | SPENT | ENDED | ACCOUNTED;
         self.change(|word| (word & AT_WORK == 0).then(|| dismissed(word))).is_ok_and(|before| before & AWAITED != 0)
     }
 
@@ -328,15 +332,91 @@ const fn at_work(word: u32) -> Option<Hold> {
     }
 }
 
+impl Default for ConnectionState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl fmt::Debug for ConnectionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.load();
         f.debug_struct("ConnectionState")
             .field("busy", &(word & BUSY_MASK))
-            .field("upgraded", &((word & UPGRADED_MASK) >> 16))
+            .field("upgraded", &((word & UPGRADED_MASK) / UPGRADED))
             .field("receiving", &(word & RECEIVING != 0))
             .field("awaited", &(word & AWAITED != 0))
             .field("ended", &(word & ENDED != 0))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(winddown_loom)))]
+mod tests {
+    use super::*;
+
+    fn lingered() -> ConnectionState {
+        let state = ConnectionState::new();
+        assert!(state.linger());
+        state
+    }
+
+    /// What began to arrive, and was no request, is forgotten: a later one that is never read is lost.
+    #[test]
+    fn p7_bytes_that_were_no_request_do_not_excuse_a_later_one() {
+        let state = ConnectionState::new();
+        let entered = state.enter(Hold::Receiving, false).unwrap();
+        assert_eq!(entered, Entered { await_ended: false, settle: false });
+        assert!(!state.leave(Hold::Receiving, false) && state.linger());
+        assert_eq!(state.begin_await(), Await::Began);
+        assert!(state.expire());
+        assert_eq!(state.close(true).account, Account::LostOrIncomplete);
+    }
+
+    #[test]
+    fn p7_a_request_that_has_begun_is_incomplete_after_its_time() {
+        let state = lingered();
+        assert!(state.enter(Hold::Receiving, true).unwrap().settle);
+        assert_eq!(state.begin_await(), Await::Began);
+        assert!(!state.leave(Hold::Receiving, true) && state.expire() && state.is_ended());
+        assert_eq!(state.close(true).account, Account::Incomplete);
+    }
+
+    #[test]
+    fn a_connection_that_was_dismissed_is_not_counted() {
+        let state = lingered();
+        assert_eq!(state.begin_await(), Await::Began);
+        assert!(state.expire() && !state.dismiss());
+        assert_eq!(state.close(true).account, Account::Settled);
+    }
+
+    /// P7: once, and only a guard after the head time makes it an answer.
+    #[test]
+    fn p7_a_client_is_counted_once() {
+        let state = lingered();
+        assert_eq!((state.begin_await(), state.begin_await()), (Await::Began, Await::Already));
+        assert!(state.expire() && !state.expire());
+        let cut = state.cut().unwrap();
+        assert_eq!((cut.at_work, cut.await_ended, cut.account), (None, false, Account::LostOrIncomplete));
+        assert_eq!((state.cut(), state.close(true).account), (None, Account::Settled));
+        assert_eq!(state.enter(Hold::Busy, true).unwrap_err(), Refused::Closed);
+
+        let state = lingered();
+        assert_eq!(state.begin_await(), Await::Began);
+        assert!(state.expire() && !state.enter(Hold::Busy, true).unwrap().await_ended);
+        assert!(!state.leave(Hold::Busy, true));
+        assert_eq!(state.close(true).account, Account::Settled);
+    }
+
+    #[test]
+    fn guards_are_counted_up_to_a_bound() {
+        let state = ConnectionState::new();
+        for (hold, most) in [(Hold::Busy, 32_767), (Hold::Upgraded, 255)] {
+            for _ in 0..most {
+                let _ = state.enter(hold, false).unwrap();
+            }
+            assert_eq!(state.enter(hold, false).unwrap_err(), Refused::Full);
+        }
+        assert_eq!(state.cut().unwrap().at_work, Some(Hold::Upgraded));
     }
 }

@@ -17,8 +17,12 @@ use crate::Outcome;
 #[non_exhaustive]
 pub struct Unserved {
     /// Clients that sent at least one byte that the program never read, and that got no answer.
+    ///
+    /// A connection that had a guard after the refusal counts as answered. Where the last descriptor is gone, every client that
+    /// is left in an accept queue counts as lost, by the kernel's length of the queue. Where the system does not say how many bytes
+    /// are unread (it does on Unix), only accept queues are counted.
     pub lost: u64,
-    /// There may be more lost clients than were counted: an accept queue or a socket could not be examined.
+    /// There may be more lost clients than were counted: an accept queue could not be examined, or not in time.
     pub unknown: bool,
     /// Clients whose request had begun to arrive and was still not whole when its time was over.
     pub incomplete: u64,

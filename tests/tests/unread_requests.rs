@@ -3,12 +3,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
-use winddown::{Acceptor, Budget, Connection, Listener, Outcome, Reason, Report, Shutdown};
+use winddown::{Acceptor, Budget, Connection, Listener, Milestone, Outcome, Reason, Report, Shutdown};
 use winddown_tests::lines::{read_line, serve};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
@@ -375,4 +377,85 @@ fn p6_half_a_request_at_the_drains_deadline_is_incomplete_and_not_late() {
         assert_clean(&report);
         assert_eq!((counts(&report), report.exit_code()), ((0, false, 1, 0), 0));
     });
+}
+
+/// A stream whose client sends a byte at the last moment before it is shut down for reading.
+struct Late {
+    stream: UnixStream,
+    client: UnixStream,
+    calls: AtomicUsize,
+}
+
+impl AsFd for Late {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // The first call is for the look whether bytes have arrived, the second for the shutdown.
+        if self.calls.fetch_add(1, Ordering::SeqCst) == 1 {
+            (&self.client).write_all(b"?").unwrap();
+        }
+        self.stream.as_fd()
+    }
+}
+
+/// Shut down first and looked at afterwards: a byte that was in time is found.
+#[test]
+fn a3_a_byte_that_arrives_while_its_connection_is_ended_is_awaited() {
+    must_end(|| {
+        let (clock, shutdown) = timed();
+        let (stream, client) = UnixStream::pair().unwrap();
+        let connection = Connection::new(Late { stream, client, calls: AtomicUsize::new(0) }, &shutdown);
+        wind_down_until_awaited(&clock, &shutdown, || ());
+        let busy = connection.busy().unwrap();
+        (&connection).read_exact(&mut [0]).unwrap();
+        drop(busy);
+        drop(connection);
+        let report = shutdown.run().report;
+        assert_clean(&report);
+        assert_eq!(counts(&report), (0, false, 0, 0));
+    });
+}
+
+/// A worker that comes to a request after its head time, while other work keeps the drain open: the client is answered.
+#[test]
+fn a3_a_request_that_is_answered_after_its_head_time_is_not_lost() {
+    must_end(|| {
+        let (clock, shutdown) = timed();
+        let (connection, _client) = connected(&shutdown, "?");
+        let work = shutdown.enter_owned().unwrap();
+        shutdown.trigger(Reason::Requested);
+        pass(&clock, 500);
+        pass(&clock, 5_500);
+        while !connection.is_ended() {
+            thread::yield_now();
+        }
+        let busy = connection.busy().unwrap();
+        (&connection).read_exact(&mut [0]).unwrap();
+        drop(busy);
+        drop(connection);
+        drop(work);
+        let report = shutdown.run().report;
+        assert_clean(&report);
+        assert_eq!(counts(&report), (0, false, 0, 0));
+    });
+}
+
+/// What a client sends after its answer is no request that was lost (A6), but what it sends on a connection that is closed
+/// without an answer is.
+#[test]
+fn p7_unread_bytes_at_the_close_are_lost_unless_the_client_was_answered() {
+    for answered in [true, false] {
+        must_end(move || {
+            let (_, shutdown) = timed();
+            let (connection, mut client) = connected(&shutdown, "");
+            let work = shutdown.enter_owned().unwrap();
+            shutdown.trigger(Reason::Requested);
+            shutdown.token_at(Milestone::Refusing).wait();
+            if answered {
+                drop(connection.busy().unwrap());
+            }
+            client.write_all(b"?").unwrap();
+            drop(connection);
+            drop(work);
+            assert_eq!(counts(&shutdown.run().report), (u64::from(!answered), false, 0, 0));
+        });
+    }
 }

@@ -76,12 +76,15 @@ impl<S: Stream> Flight<S> {
     pub(super) fn begin(self: &Arc<Self>) -> Result<Arc<Begun>, Refused> {
         let mut state = self.state.lock();
         state.fresh = false;
-        let receiving = state.receiving.take();
+        if let Some(receiving) = state.receiving.take() {
+            // Without the lock: this may wake the connection's task. (HTTP/1 has one request at a time.)
+            drop(state);
+            let busy = receiving.busy()?;
+            state = self.state.lock();
+            state.busy.get_or_insert(busy);
+        }
         if state.busy.is_none() {
-            state.busy = Some(match receiving {
-                Some(receiving) => receiving.busy()?,
-                None => self.connection.busy_owned()?,
-            });
+            state.busy = Some(self.connection.busy_owned()?);
         }
         state.open += 1;
         Ok(Arc::new(Begun(self.clone())))
@@ -92,18 +95,17 @@ impl<S: Stream> Flight<S> {
         self.state.lock().end = End::Last;
     }
 
-    /// HTTP/1: the last answer is written, and what the client still sends belongs to no request. What this returns is to be dropped
-    /// after the connection: if the connection were idle before, the wind-down would take these bytes for a new request. `None`
-    /// where the drain is over.
+    /// hyper has done with the connection: the last answer is written, and what the client still sends is no request. The guard
+    /// of an answer that was under way comes back, to be dropped after the connection; without one nothing more is waited for.
     pub(super) fn answered(&self) -> Option<OwnedBusy<S>> {
-        if self.many {
-            return None;
-        }
         let mut state = self.state.lock();
         let (busy, receiving) = (state.busy.take(), state.receiving.take());
         drop(state);
-        busy.or_else(|| receiving.and_then(|receiving| receiving.busy().ok()))
-            .or_else(|| self.connection.busy_owned().ok())
+        drop(receiving);
+        if busy.is_none() {
+            self.connection.dismiss();
+        }
+        busy
     }
 
     /// From now on it speaks something else.

@@ -245,8 +245,8 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P3: a tracked task is dropped, and its pass goes before the future",
         file: TRACK,
-        from: "    future: Option<Pin<Box<F>>>,\n    late: Cancelled,\n    label: Cow<'static, str>,\n    location: &'static Location<'static>,\n    inner: Arc<Inner>,\n    pass: Option<Labelled<OwnedPass>>,\n",
-        to: "    pass: Option<Labelled<OwnedPass>>,\n    future: Option<Pin<Box<F>>>,\n    late: Cancelled,\n    label: Cow<'static, str>,\n    location: &'static Location<'static>,\n    inner: Arc<Inner>,\n",
+        from: "        drop(self.future.take());\n        drop(self.pass.take());",
+        to: "        drop(self.pass.take());\n        drop(self.future.take());",
         by: Loom("track::a_task_that_is_dropped_against_the_driver"),
         says: "told before it was gone",
     },

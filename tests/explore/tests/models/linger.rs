@@ -26,9 +26,9 @@ struct Word {
 impl Word {
     /// Lingered and awaited, if it is to be.
     fn new(awaited: bool) -> Arc<Self> {
-        let word =
-            Self { state: ConnectionState::new(awaited), settled: AtomicUsize::new(0), taken_off: AtomicUsize::new(0) };
+        let word = Self { state: ConnectionState::new(), settled: AtomicUsize::new(0), taken_off: AtomicUsize::new(0) };
         if awaited {
+            assert!(word.state.linger());
             assert_eq!(word.state.begin_await(), Await::Began);
         }
         Arc::new(word)
@@ -54,7 +54,7 @@ fn word_the_last_guard_against_the_linger() {
         let theirs = word.clone();
         let guards = thread::spawn(move || {
             for _ in 0..2 {
-                theirs.settle(theirs.state.leave(Hold::Busy, true).settle);
+                theirs.settle(theirs.state.leave(Hold::Busy, true));
             }
         });
         word.settle(word.state.linger());
@@ -90,7 +90,7 @@ fn word_an_await_against_a_request() {
         let theirs = word.clone();
         let request = thread::spawn(move || {
             theirs.take_off(theirs.state.enter(Hold::Busy, true).unwrap().await_ended);
-            theirs.settle(theirs.state.leave(Hold::Busy, true).settle);
+            theirs.settle(theirs.state.leave(Hold::Busy, true));
         });
         let awaited = word.state.begin_await();
         let ended = awaited != Await::Began && word.state.end() == End::Claimed;
