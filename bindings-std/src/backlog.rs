@@ -1,6 +1,5 @@
 //! How many clients wait in an accept queue, by the kernel's account: for when no descriptor is left to accept them with. The
 //! only other file with unsafe code is `signal`.
-#![expect(unsafe_code, reason = "`getsockopt(TCP_INFO)`, for which no crate here has a safe call")]
 
 use std::os::fd::AsFd;
 
@@ -19,6 +18,7 @@ pub(crate) fn length(listener: &impl AsFd) -> Option<u64> {
 
 /// Of a listening socket `tcpi_unacked` is the length of its accept queue (`tcp_get_info` in Linux's `net/ipv4/tcp.c`).
 #[cfg(any(target_os = "linux", target_os = "android"))]
+#[expect(unsafe_code, reason = "`getsockopt(TCP_INFO)`, for which no crate here has a safe call")]
 fn tcp_queue(listener: &impl AsFd) -> Option<u64> {
     use std::os::fd::AsRawFd;
 
