@@ -20,7 +20,7 @@ pub(crate) enum Job {
     SettleIdle,
     /// The head time is over for connections that have been awaited since then or longer: end them.
     EndIncomplete { since: Duration },
-    /// The drain is over: count who is left in the accept queues.
+    /// The drain is over: count the clients that are left in the accept queues.
     #[cfg(unix)]
     CountQueues,
 }

@@ -1,4 +1,4 @@
-//! The register of open connections: who is idle, awaited or cut, and which acceptors wait for a descriptor. Not here: one
+//! The register of open connections: which are idle, awaited or cut, and which acceptors wait for a descriptor. Not here: one
 //! connection's own state (core's `connection`) and stream (`open`).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -149,7 +149,7 @@ impl Connections {
     pub(crate) fn set_lingered(&self) {
         let mut table = self.table.lock();
         table.lingered = true;
-        // Release pairs with `has_lingered`. With the lock held: whoever is added later finds both set.
+        // Release pairs with `has_lingered`. With the lock held: a connection that is added later finds both set.
         self.lingered.store(true, Ordering::Release);
     }
 
@@ -239,7 +239,7 @@ impl Connections {
 
     /// Says that a thread is about to close a connection and to count its client, until what this returns is dropped.
     pub(crate) fn accounting(&self) -> Accounting<'_> {
-        // Before the connection's state says that it is closed: whoever sees that (the driver, which cuts) sees this.
+        // Before the connection's state says that it is closed: the driver, which reads that state when it cuts, then sees this.
         self.accounting.fetch_add(1, Ordering::Relaxed);
         Accounting(&self.accounting)
     }

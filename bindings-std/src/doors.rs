@@ -27,7 +27,7 @@ struct Table {
 pub(crate) trait Doorway: Send + Sync {
     /// The program refuses: shuts the door, if that is its policy and was not done.
     fn shut(&self);
-    /// Accepts who is left in the queue, and counts them instead of serving them.
+    /// Accepts the clients that are left in the queue, and counts them instead of serving them.
     fn count_queue(&self) -> Unserved;
 }
 
@@ -67,13 +67,13 @@ impl Doors {
         unserved
     }
 
-    /// A listener goes on although the program refuses.
+    /// Counts a listener whose door is open although the program refuses.
     pub(crate) fn leave_open(&self) {
         // Relaxed, all three: the driver's notification, which comes after, brings it.
         self.left_open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One that went on is closed.
+    /// Takes such a listener off the count: it is closed.
     pub(crate) fn close(&self) {
         self.left_open.fetch_sub(1, Ordering::Relaxed);
     }

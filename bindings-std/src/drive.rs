@@ -112,7 +112,8 @@ impl<'a> Drive<'a> {
             let observed = Observed { forced, ..self.observe() };
             let step = self.sequence.poll(self.now, observed);
             if !matches!(step, Step::Finish(_)) {
-                // What the outcome takes into account: what is still being found out when all is done is not known.
+                // The counts that the outcome takes into account. If some are still missing when everything is done, they are
+                // unknown.
                 self.unserved = observed.unserved;
                 self.unserved.unknown |= step == Step::Reach(Milestone::Done) && observed.attending;
             }

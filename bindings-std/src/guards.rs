@@ -1,5 +1,5 @@
-//! What a connection's owner holds while it is not idle: receiving, busy, upgraded. Not here: what each means to the drain
-//! (core's `connection`).
+//! The guards that a connection's owner holds while it is not idle: receiving, busy, upgraded. Not here: what each means to the
+//! drain (core's `connection`).
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,7 +21,8 @@ pub(crate) struct Guard<S: Stream, L: Deref<Target = Opened<S>>, P> {
 }
 
 impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
-    /// To be made with the pass, if it has one: whoever sees the old state takes the connection for idle, and waits for it as that.
+    /// Makes a guard. Its pass, if it has one, was taken before: until the state changes, the driver takes the connection for
+    /// idle, and waits for it as for an idle one.
     pub(crate) fn new(share: L, hold: Hold, pass: Option<Admitted<P>>) -> Result<Self, Refused> {
         share.enter(hold)?;
         Ok(Self { hold, share: Some(share), pass })

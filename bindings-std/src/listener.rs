@@ -69,7 +69,7 @@ pub struct Acceptor<L: Listener> {
     pass: Option<LatePass>,
 }
 
-/// What the loop and the attendant share.
+/// The listener and its state, which the loop and the attendant share.
 struct Open<L> {
     listener: L,
     inner: Arc<Inner>,
@@ -85,7 +85,8 @@ struct End {
     settled: bool,
     /// It is counted among those that are left open.
     left_open: bool,
-    /// What the driver writes to. A descriptor that is there for counting the queue when no other is.
+    /// The end of the wake pipe that the driver writes to. It is closed to have a descriptor for counting the queue, if no other
+    /// is available.
     rope: Option<Arc<UnixStream>>,
 }
 
@@ -201,7 +202,7 @@ impl<L: Listener> Open<L> {
         }
     }
 
-    /// What the loop has to do. Shuts the door on the way, where nobody has.
+    /// Returns what the loop has to do. Shuts the door if that is due.
     fn step(&self) -> DoorStep {
         let observed = self.observe();
         let mut end = self.end.lock();
@@ -233,7 +234,7 @@ impl<L: Listener> Open<L> {
         }
     }
 
-    /// Whoever is in the queue is not served any more.
+    /// Counts the clients in the queue, which are not served any more, during a wind-down.
     fn give_up(&self) {
         if self.inner.trigger.lifecycle.is_shutting_down() {
             let loses_queue = self.end.lock().door.loses_queue();
@@ -264,13 +265,13 @@ impl<L: Listener> Doorway for Open<L> {
         if self.end.lock().settled {
             return self.accept_rest();
         }
-        // Whose queue it is, is not said yet: it is left alone.
+        // The program has not said yet whether others hold this queue too, so it is left alone.
         if backlog::length(&self.listener) == Some(0) { Unserved::NONE } else { Unserved::UNKNOWN }
     }
 }
 
 impl<L: Listener> Open<L> {
-    /// Accepts who is left in the queue, unless it is another holder's, and counts them.
+    /// Accepts the clients that are left in the queue, unless it is another holder's, and counts them.
     fn accept_rest(&self) -> Unserved {
         // Far beyond any backlog: where the door is open there may be always one more.
         const MOST: u64 = 1 << 16;
