@@ -283,24 +283,21 @@ fn p3_half_a_head_is_waited_for_until_the_head_time_whatever_else_is_in_flight()
                 slow.get("/slow");
                 begun.recv().unwrap();
             }
+            // As long as there is work, the driver does not wait for idle connections, which would hide the head time.
+            let work = server.shutdown.threads().enter_owned().unwrap();
             let mut half = server.connect();
             half.send("GET /half HTTP/1.1\r\nHo");
             server.refuse();
             server.end_linger();
-            if !in_flight {
-                // It is looked at once more when those that were ended have had their time.
-                server.clock.wait_for_sleeper(secs(1));
-                server.clock.advance(ms(500));
-            }
             // 5 s after the end of the linger.
             server.clock.wait_for_sleeper(ms(5_500));
             server.clock.advance(secs(5));
             assert!(half.is_ended());
-            open.try_send(()).unwrap();
             if let Some(slow) = &mut slow {
+                open.try_send(()).unwrap();
                 assert_eq!(slow.answer(), (true, "/slow".to_owned()));
             }
-            drop((slow, half));
+            drop((slow, half, work));
             let report = server.shutdown.threads().run().report;
             assert_clean(&report);
             assert_eq!((report.unserved.incomplete, report.unserved.lost), (1, 0), "{report}");
