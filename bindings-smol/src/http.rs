@@ -6,6 +6,7 @@
 //! - **HTTP/1.1** From the refusal on, every answer says that it is the last (`Connection: close`), and the connection is
 //!   closed behind it. An idle one may bring one more request during the [linger](winddown::Budget::linger), which is answered
 //!   (A3); then it is closed, if nothing has come.
+//!   A head that has begun to arrive by then is waited for, at most for the [head time](winddown::Budget::head).
 //! - **HTTP/2** At the refusal a GOAWAY with no limit, and after a round trip one with the last stream that came, as RFC 9113 (6.8)
 //!   has it; what is under way is finished.
 //! - **Upgrades** An upgraded connection is admitted work until its I/O is dropped. The request has a [`Token`](crate::Token) among its

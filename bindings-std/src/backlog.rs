@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Returns the length of a listener's accept queue; `None` where the system does not say. An empty queue is always known.
+/// Returns the length of a listener's accept queue; `None` where the system does not say. An empty queue is known everywhere,
+/// except that of a Unix listener that was shut down.
 pub(crate) fn length(listener: &impl AsFd) -> Option<u64> {
     let mut polled = [PollFd::new(listener, PollFlags::IN)];
     let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,5 +1,5 @@
-//! What the register, a connection's owner and its guards share: the stream, its state, and who ends it. Not here: what a user
-//! calls (`connection`, `guards`), and what the state means to the drain (core's `connection`).
+//! An open connection, shared by the register, its owner and its guards: the stream, its state, and which of them ends it. Not
+//! here: the calls of users (`connection`, `guards`), and what the state means to the drain (core's `connection`).
 
 use std::net::Shutdown as Half;
 use std::ops::Deref;
@@ -29,11 +29,11 @@ pub(crate) struct Opened<S> {
     thread: thread::Thread,
 }
 
-/// Who ends a connection that is idle when the linger is over.
+/// The side that ends a connection that is idle when the linger is over.
 enum Ends {
     /// The thread that finds it idle, by shutting it down for reading.
     Finder,
-    /// Its owner, who has this woken.
+    /// Its owner, which has this woken.
     Owner(Option<Waker>),
 }
 
@@ -101,7 +101,7 @@ impl<S: Stream> Opened<S> {
             return None;
         }
         let Inner { connections, trigger, .. } = &*self.inner;
-        // Counted first: whoever takes the request takes it off the count.
+        // Counted first: the guard that takes the request takes it off the count.
         connections.begin_await(self.id, &trigger.clock);
         let began = self.state.begin_await();
         if began != Await::Began {
@@ -137,7 +137,7 @@ impl<S: Stream> Opened<S> {
         self.state.is_ended()
     }
 
-    /// What has arrived is no request, says its owner.
+    /// Ends it for its owner, which says that no more requests come.
     pub(crate) fn dismiss(&self) {
         if self.state.dismiss() {
             self.inner.connections.end_await();
@@ -186,7 +186,7 @@ impl<S: Stream> Open for Opened<S> {
             }
             match self.state.end() {
                 End::Claimed => break,
-                // It began to be received behind the look above.
+                // A request has begun to be received since the look for one.
                 End::Receiving => {}
                 End::No => return None,
             }

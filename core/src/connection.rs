@@ -1,5 +1,5 @@
-//! What a connection means to the drain: one word that its owner, its guards and the wind-down change. Not here: sockets,
-//! and passes, which a guard holds beside this.
+//! A connection's state, as far as the drain depends on it: one word that its owner, its guards and the wind-down change. Not
+//! here: sockets, and passes, which a guard holds beside this.
 
 use core::fmt;
 
@@ -55,7 +55,7 @@ const EXPIRED: u32 = 1 << 29;
 const ACCOUNTED: u32 = 1 << 30;
 const CUT: u32 = 1 << 31;
 
-/// What a guard of a connection says about it.
+/// The kind of a connection's guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hold {
     /// A request has begun to arrive.
@@ -66,7 +66,7 @@ pub enum Hold {
     Upgraded,
 }
 
-/// What followed when a guard came. Each that is set is the caller's to do.
+/// The consequences of adding a guard. The caller carries out each one that is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the drain relies on it"]
 pub struct Entered {
@@ -102,7 +102,7 @@ pub enum End {
     No,
 }
 
-/// What the client of a connection that is gone is counted as.
+/// How the client of a connection that is gone is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the report counts it"]
 pub enum Account {
@@ -129,7 +129,7 @@ impl Account {
     }
 }
 
-/// What a connection was when it was cut or closed.
+/// The state of a connection when it was cut or closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the report names it or counts it"]
 pub struct Gone {
@@ -137,7 +137,7 @@ pub struct Gone {
     pub at_work: Option<Hold>,
     /// It is awaited no longer: take it off the count.
     pub await_ended: bool,
-    /// What its client is counted as.
+    /// How its client is counted.
     pub account: Account,
 }
 
