@@ -13,7 +13,7 @@ use winddown_core::{Hold, Milestone, Refused};
 use crate::Shutdown;
 use crate::guards::{Busy, Guard, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
 use crate::open::{Opened, Share};
-use crate::socket::Stream;
+use crate::stream::Stream;
 use crate::sync::Arc;
 
 /// A connection that the shutdown knows of, until this is dropped. From an [`Acceptor`](crate::Acceptor), or made of any

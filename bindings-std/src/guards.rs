@@ -9,7 +9,7 @@ use winddown_core::{Hold, Refused};
 use crate::kicker::Kicker;
 use crate::open::{Opened, Share};
 use crate::pass::Admitted;
-use crate::socket::Stream;
+use crate::stream::Stream;
 use crate::{OwnedPass, Pass};
 
 /// Counts among a connection's guards until it is dropped.

@@ -78,6 +78,8 @@ mod exit;
 mod guards;
 mod hand_over;
 mod hook;
+#[cfg(unix)]
+mod incoming;
 mod inner;
 #[cfg(any(windows, feature = "ctrlc"))]
 mod interrupt;
@@ -85,6 +87,8 @@ mod kicker;
 mod label;
 #[cfg(unix)]
 mod listener;
+#[cfg(unix)]
+mod listening;
 mod observe;
 mod open;
 mod pass;
@@ -92,9 +96,11 @@ mod render;
 mod report;
 mod shutdown;
 mod signal;
+#[cfg(unix)]
 mod socket;
 mod stage;
 mod stage_run;
+mod stream;
 mod stripe;
 mod sync;
 pub mod testing;
@@ -113,17 +119,19 @@ pub use error::{BuildError, SignalError};
 pub use exit::Exit;
 pub use guards::{Busy, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
 pub use hook::{HookError, HookResult};
+#[cfg(unix)]
+pub use incoming::{Incoming, Next};
 pub use kicker::Kicker;
 #[cfg(unix)]
-pub use listener::{Acceptor, Incoming, Next};
+pub use listener::Acceptor;
 pub use observe::{Notice, Observer};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
 pub use report::{Counting, Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;
 #[cfg(unix)]
 pub use socket::Listener;
-pub use socket::{Lingering, Stream, lingering_close};
 pub use stage::Stage;
+pub use stream::{Lingering, Stream, lingering_close};
 pub use token::{Cancelled, Child, Token};
 pub use track::{Lost, Tracked};
 pub use wait_group::{Member, WaitGroup};

@@ -12,7 +12,7 @@ use winddown_core::{Await, ConnectionState, End, Entered, Gone, Hold, Milestone,
 use crate::connections::{Late, Open};
 use crate::inner::Inner;
 use crate::pass::Admitted;
-use crate::socket::Stream;
+use crate::stream::Stream;
 use crate::sync::{Arc, Mutex, thread};
 use crate::wait::wake_all;
 use crate::{OwnedPass, Pass};

@@ -13,7 +13,7 @@ const WAKE: &str = "bindings-std/src/wait/wake.rs";
 const DRIVE: &str = "bindings-std/src/drive.rs";
 const OPEN: &str = "bindings-std/src/open.rs";
 const CONNECTIONS: &str = "bindings-std/src/connections.rs";
-const LISTENER: &str = "bindings-std/src/listener.rs";
+const INCOMING: &str = "bindings-std/src/incoming.rs";
 
 /// Those in handing over, telling the parts, and giving back.
 pub(super) const IN_HAND_OVER: &[Bug] = &[
@@ -292,7 +292,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     },
     Bug {
         what: "P4: who starves does not look once more",
-        file: LISTENER,
+        file: INCOMING,
         from: "                        self.starving = true;\n",
         to: "                        return Next::Starving(Instant::now() + AT_MOST);\n",
         by: Loom("connections::a_thread_that_starves_against_a_close"),

@@ -1,0 +1,1 @@
+//! Common to the examples and their tests.
