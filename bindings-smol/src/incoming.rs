@@ -19,8 +19,9 @@ use crate::{Connection, Shutdown};
 /// listener and ends. Where there are no descriptors it waits until one of its own connections closes, or 100 ms. It
 /// holds a pass until it ends, so it has to be polled; or dropped, which resets who is in the queue.
 ///
-/// An error to accept is one that accepting again would not mend, and the last item. One to register a connection with the
-/// reactor costs that connection.
+/// An error to accept is one that accepting again would not mend, and the last item. The library has been told:
+/// [`Acceptor::on_failure`] says what follows. An error to register a connection with the reactor costs that connection, and the
+/// report has a note of it.
 ///
 /// ```no_run
 /// use async_io::Async;
@@ -52,6 +53,7 @@ use crate::{Connection, Shutdown};
 pub struct Incoming<L: Listener + Sync> {
     /// `None`: it has ended. Closed in this order, so that the listener is before the pass is given back.
     open: Option<Open<L>>,
+    shutdown: Shutdown,
     refusing: Cancelled,
     /// It refuses: there is nobody to wait for in `refusing`.
     told: bool,
@@ -71,25 +73,49 @@ impl<L: Listener + Sync> Incoming<L> {
     /// There is no descriptor left, or the reactor does not take the listener.
     #[track_caller]
     pub fn new(listener: Async<L>, shutdown: &Shutdown) -> io::Result<Self> {
-        Self::configured(listener, shutdown, |acceptor| acceptor)
+        Self::configured(listener, shutdown, Ok)
     }
 
-    /// As [`new`](Self::new), with more to say of the acceptor: that it is [shared](Acceptor::shared), say.
+    /// As [`new`](Self::new), with more to say of the acceptor: that it is [shared](Acceptor::shared), say, or what follows if it
+    /// [fails](Acceptor::on_failure).
+    ///
+    /// A listener that is shared has to be one of which no other holder blocks in `accept`: `Async::new` has made it non-blocking,
+    /// and that mode belongs to all holders. (On threads the mode stays as it is.)
+    ///
+    /// ```
+    /// # use async_io::Async;
+    /// # use winddown_smol::{Incoming, Shutdown};
+    /// # let shutdown = Shutdown::builder().build()?;
+    /// let listener = Async::<std::net::TcpListener>::bind(([127, 0, 0, 1], 0))?;
+    /// let incoming = Incoming::configured(listener, &shutdown, |acceptor| acceptor.backlog(4_096))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new).
+    /// As for [`new`](Self::new), and what `configure` returns.
     #[track_caller]
     pub fn configured(
         listener: Async<L>,
         shutdown: &Shutdown,
-        configure: impl FnOnce(Acceptor<Arc<L>>) -> Acceptor<Arc<L>>,
+        configure: impl FnOnce(Acceptor<Arc<L>>) -> io::Result<Acceptor<Arc<L>>>,
     ) -> io::Result<Self> {
         let listener = Arc::new(listener.into_inner()?);
-        let acceptor = configure(Acceptor::new(listener.clone(), shutdown)?);
+        let acceptor = configure(Acceptor::new(listener.clone(), shutdown)?)?;
         let open = Open { readiness: Async::new_nonblocking(listener)?, incoming: acceptor.incoming() };
         let refusing = shutdown.token_at(Milestone::Refusing).cancelled();
-        Ok(Self { open: Some(open), refusing, told: false, timer: Timer::never() })
+        let shutdown = shutdown.clone();
+        Ok(Self { open: Some(open), shutdown, refusing, told: false, timer: Timer::never() })
+    }
+
+    /// As [`Acceptor::local_addr`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Acceptor::local_addr`]; [`NotConnected`](io::ErrorKind::NotConnected) when it has ended.
+    pub fn local_addr(&self) -> io::Result<L::Address> {
+        let ended = || io::Error::from(io::ErrorKind::NotConnected);
+        self.open.as_ref().ok_or_else(ended)?.incoming.local_addr()
     }
 }
 
@@ -100,7 +126,14 @@ impl<L: Listener + Sync> Stream for Incoming<L> {
         let this = &mut *self;
         while let Some(open) = &mut this.open {
             match open.incoming.try_next(context.waker()) {
-                Next::Item(Ok(connection)) => return Poll::Ready(Some(Connection::of(connection))),
+                Next::Item(Ok(connection)) => {
+                    let registered = Connection::of(connection);
+                    if let Err(error) = &registered {
+                        let text = || format!("could not register a connection with the reactor ({error}): closed it");
+                        this.shutdown.note("reactor", text);
+                    }
+                    return Poll::Ready(Some(registered));
+                }
                 Next::Item(Err(error)) => {
                     this.open = None;
                     return Poll::Ready(Some(Err(error)));
@@ -109,6 +142,7 @@ impl<L: Listener + Sync> Stream for Incoming<L> {
                 Next::Nobody(until) => {
                     let readable = match open.readiness.poll_readable(context) {
                         Poll::Ready(Err(error)) => {
+                            open.incoming.fail(&error);
                             this.open = None;
                             return Poll::Ready(Some(Err(error)));
                         }

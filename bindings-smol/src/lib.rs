@@ -69,8 +69,9 @@ pub use until::Until;
 
 pub use winddown::{
     AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv,
-    HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, Outcome, OwnedBusy, OwnedPass, OwnedReceiving,
-    Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token, Tracked, Unserved, testing,
+    HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome, OwnedBusy, OwnedPass,
+    OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token, Tracked, Unserved,
+    testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].

@@ -49,7 +49,10 @@ impl Inner {
         }
         drop(jobs);
         let inner = self.clone();
-        if let Err((_, work)) = hook::spawn_or_return("attendant", move || inner.work_off(), |_| ()) {
+        if let Err((error, work)) = hook::spawn_or_return("attendant", move || inner.work_off(), |_| ()) {
+            self.faults.note("attendant", || {
+                format!("could not start a thread for listeners and connections ({error}): the driver did their work")
+            });
             work();
         }
     }
@@ -82,7 +85,11 @@ impl Inner {
             Job::ShutDoors => return self.doors.shut_all(),
             #[cfg(unix)]
             Job::CountQueues => return self.count_unserved(self.doors.count_queues()),
-            Job::SettleIdle => self.connections.settle_idle(),
+            Job::SettleIdle => {
+                #[cfg(unix)]
+                self.doors.linger_all();
+                self.connections.settle_idle()
+            }
             Job::EndIncomplete { since } => self.connections.end_incomplete(since),
         };
         self.wake_apart(self.waiters.owe(owners));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use winddown_core::Unserved;
 
+use crate::reuse_port::Inode;
 use crate::sync::{Arc, AtomicU32, Mutex, Ordering};
 
 /// All listeners that accept.
@@ -15,6 +16,8 @@ pub(crate) struct Doors {
     count: AtomicU32,
     /// How many are open although the program refuses.
     left_open: AtomicU32,
+    /// The listeners that may be in a group. Under a lock of its own: a door that is being shut asks for them.
+    members: Mutex<Vec<Inode>>,
 }
 
 #[derive(Default)]
@@ -27,6 +30,9 @@ struct Table {
 pub(crate) trait Doorway: Send + Sync {
     /// The program refuses: shuts the door, if that is its policy and was not done.
     fn shut(&self);
+    /// The linger is over: shuts the door if that is due now, and gives the drain back what keeps it waiting for a thread that
+    /// cannot be woken.
+    fn lingered(&self);
     /// Accepts the clients that are left in the queue, and counts them instead of serving them.
     fn count_queue(&self) -> Unserved;
 }
@@ -59,6 +65,24 @@ impl Doors {
 
     pub(crate) fn shut_all(&self) {
         self.table.lock().doors.values().for_each(|door| door.shut());
+    }
+
+    pub(crate) fn linger_all(&self) {
+        self.table.lock().doors.values().for_each(|door| door.lingered());
+    }
+
+    /// A listener whose address others may have, too, until [`remove_member`](Self::remove_member).
+    pub(crate) fn add_member(&self, socket: Inode) {
+        self.members.lock().push(socket);
+    }
+
+    pub(crate) fn members(&self) -> Vec<Inode> {
+        self.members.lock().clone()
+    }
+
+    /// To be called when the listener is closed: until then it is in the kernel's table.
+    pub(crate) fn remove_member(&self, socket: Inode) {
+        self.members.lock().retain(|member| *member != socket);
     }
 
     pub(crate) fn count_queues(&self) -> Unserved {

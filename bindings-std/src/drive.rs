@@ -142,6 +142,10 @@ impl<'a> Drive<'a> {
         for HookEnd { stage, location, at, result } in self.inner.hooks.take_ended() {
             self.hook_ended(stage, location, at, result);
         }
+        for failure in self.inner.faults.take_untold() {
+            let at = self.now.saturating_sub(self.began);
+            self.observers.tell(&Notice { at, ..Notice::of_failure(Event::ListenerFailed, failure) });
+        }
         let repeats = self.inner.trigger.lifecycle.load().repeats();
         if repeats != self.repeats {
             self.repeats = repeats;
@@ -330,14 +334,15 @@ impl<'a> Drive<'a> {
 
     fn tell(&self, event: Event, stage: Option<usize>) {
         let stage = stage.map(|stage| self.stages[stage].name.clone());
-        self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage });
+        self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage, failure: None });
     }
 
     /// Gives the observers the budget's flush to tell the end, and wakers to return, and then the report to `run()`.
     fn finish(mut self, outcome: Outcome) {
         let inner = self.inner;
         let mut report = self.report(outcome);
-        report.failures = inner.kickers.failures();
+        report.failures = inner.faults.failures();
+        report.failures.extend(inner.kickers.failures());
         judge_failures(&mut report);
         self.tell(Event::Finished { outcome: report.outcome }, None);
         let told = Arc::new(report.clone());
@@ -361,6 +366,7 @@ impl<'a> Drive<'a> {
         report.failures.extend(inner.waker_failures());
         report.failures.extend(inner.panics.lock().failure(Part::Task, "task"));
         judge_failures(&mut report);
+        report.notes = inner.faults.notes();
         report.repeats = inner.trigger.lifecycle.load().repeats();
         if let Some(watchdog) = inner.watchdog() {
             watchdog.tell(report.exit_code());
@@ -402,6 +408,7 @@ impl<'a> Drive<'a> {
             unlabelled: self.unlabelled,
             unserved: self.unserved,
             failures: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

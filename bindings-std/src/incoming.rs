@@ -19,11 +19,12 @@ impl<L: Listener> Acceptor<L> {
     /// accepting through the lame duck.
     ///
     /// Where descriptors or memory run out it waits until one of its own connections closes, or 100 ms (A8). An error is
-    /// one that accepting again would not mend; it is the last item.
+    /// one that accepting again would not mend; it is the last item, and the library has been told:
+    /// [`on_failure`](Self::on_failure) says what follows.
     #[must_use = "a listener that is not iterated serves no client"]
     pub fn incoming(self) -> Incoming<L> {
-        self.open().settle();
-        Incoming { acceptor: Some(self), starving: false, freed: Arc::default() }
+        let broken = self.open().settle().err();
+        Incoming { acceptor: Some(self), broken, starving: false, freed: Arc::default() }
     }
 }
 
@@ -31,6 +32,8 @@ impl<L: Listener> Acceptor<L> {
 pub struct Incoming<L: Listener> {
     /// `None`: it has ended.
     acceptor: Option<Acceptor<L>>,
+    /// It was out of order from the beginning.
+    broken: Option<io::Error>,
     /// There was no descriptor, and whoever frees one says so.
     starving: bool,
     freed: Arc<EventCount>,
@@ -57,6 +60,24 @@ pub enum Next<S: Stream> {
 }
 
 impl<L: Listener> Incoming<L> {
+    /// As [`Acceptor::local_addr`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Acceptor::local_addr`]; [`NotConnected`](io::ErrorKind::NotConnected) when it has ended.
+    pub fn local_addr(&self) -> io::Result<L::Address> {
+        let ended = || io::Error::from(io::ErrorKind::NotConnected);
+        self.acceptor.as_ref().ok_or_else(ended)?.local_addr()
+    }
+
+    /// Ends it, because the listener is out of order: for an event loop that finds it so. Does what
+    /// [`Acceptor::on_failure`] says.
+    pub fn fail(&mut self, error: &io::Error) {
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.open().fail(error);
+        }
+    }
+
     /// Accepts without blocking: for an event loop, which knows better how to wait.
     ///
     /// The waker is kept, and woken, only where there are no descriptors.
@@ -66,12 +87,16 @@ impl<L: Listener> Incoming<L> {
         loop {
             let Some(acceptor) = &self.acceptor else { return Next::End };
             let open = acceptor.open();
+            if let Some(error) = self.broken.take() {
+                open.fail(&error);
+                return Next::Item(Err(error));
+            }
             let observed = open.observe();
             if open.step() == DoorStep::End {
                 return Next::End;
             }
             let now = open.now();
-            match open.listener.accept_one() {
+            match open.accept() {
                 Ok(stream) => {
                     self.starving = false;
                     return Next::Item(Ok(Connection::from(stream, &acceptor.shutdown, acceptor.location)));
@@ -81,6 +106,7 @@ impl<L: Listener> Incoming<L> {
                     AcceptError::Next => {}
                     AcceptError::Shortage if self.starving => {
                         self.starving = false;
+                        open.note_shortage(&error);
                         return Next::Starving(Instant::now() + AT_MOST);
                     }
                     // Once more, now that whoever closes says so: one may have closed just before.
@@ -90,7 +116,11 @@ impl<L: Listener> Incoming<L> {
                     }
                     AcceptError::Broken => {
                         // A Unix listener that was shut down says so once its queue is dry.
-                        return if open.observe().refusing { Next::End } else { Next::Item(Err(error)) };
+                        if open.observe().refusing {
+                            return Next::End;
+                        }
+                        open.fail(&error);
+                        return Next::Item(Err(error));
                     }
                 },
             }

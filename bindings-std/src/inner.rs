@@ -13,6 +13,7 @@ use crate::connections::Connections;
 #[cfg(unix)]
 use crate::doors::Doors;
 use crate::event_count::{Bell, EventCount};
+use crate::faults::Faults;
 use crate::hand_over::HandOver;
 use crate::hook::{HookEnd, Hooks, Trouble};
 use crate::kicker::Kickers;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) doors: Doors,
     pub(crate) attendant: Attendant,
     unserved: Mutex<Unserved>,
+    pub(crate) faults: Faults,
     pub(crate) labels: Arc<Labels>,
     pub(crate) hooks: Hooks,
     pub(crate) hand_over: HandOver,
@@ -113,6 +115,7 @@ impl Inner {
             doors: Doors::default(),
             attendant: Attendant::default(),
             unserved: Mutex::default(),
+            faults: Faults::default(),
             labels: Arc::default(),
             hooks,
             hand_over: HandOver::default(),

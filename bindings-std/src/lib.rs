@@ -75,6 +75,7 @@ mod env;
 mod error;
 mod event_count;
 mod exit;
+mod faults;
 mod guards;
 mod hand_over;
 mod hook;
@@ -94,10 +95,14 @@ mod open;
 mod pass;
 mod render;
 mod report;
+#[cfg(unix)]
+mod reuse_port;
 mod shutdown;
 mod signal;
 #[cfg(unix)]
 mod socket;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod sockopt;
 mod stage;
 mod stage_run;
 mod stream;
@@ -107,6 +112,8 @@ pub mod testing;
 mod token;
 mod track;
 mod trigger;
+#[cfg(unix)]
+mod unix_socket;
 mod wait;
 mod wait_group;
 mod watchdog;
@@ -134,9 +141,11 @@ pub use stage::Stage;
 pub use stream::{Lingering, Stream, lingering_close};
 pub use token::{Cancelled, Child, Token};
 pub use track::{Lost, Tracked};
+#[cfg(unix)]
+pub use unix_socket::UnixSocket;
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{
-    AtRefusal, Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Phase,
-    PlanError, Priority, Reason, Refused, Repeats, Unserved,
+    AtRefusal, Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, OnFailure, Outcome,
+    Phase, PlanError, Priority, Reason, Refused, Repeats, Unserved,
 };

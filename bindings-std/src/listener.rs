@@ -6,14 +6,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::Location;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use winddown_core::AtRefusal;
+use socket2::SockRef;
+use winddown_core::{AtRefusal, OnFailure, Priority};
 
 use crate::Shutdown;
-use crate::label::Registered;
-use crate::listening::Listening;
+use crate::listening::{Holds, Listening};
 use crate::pass::LatePass;
 use crate::socket::Listener;
 use crate::sync::Arc;
@@ -59,9 +60,6 @@ pub struct Acceptor<L: Listener> {
     pub(crate) shutdown: Shutdown,
     bell: UnixStream,
     pub(crate) location: &'static Location<'static>,
-    registered: Option<Registered>,
-    /// `None`: it was made when it was too late.
-    pass: Option<LatePass>,
 }
 
 impl<L: Listener> Acceptor<L> {
@@ -70,25 +68,62 @@ impl<L: Listener> Acceptor<L> {
     ///
     /// # Errors
     ///
-    /// The listener cannot be made non-blocking, or no descriptor is left to wake it with.
+    /// No descriptor is left to wake it with, or the listener cannot be examined.
     #[track_caller]
     pub fn new(listener: L, shutdown: &Shutdown) -> io::Result<Self> {
-        listener.never_block()?;
         let (bell, rope) = UnixStream::pair()?;
         rope.set_nonblocking(true)?;
         let inner = shutdown.inner();
         let rope = Arc::new(rope);
-        inner.waiters.ring_at_refusal(&rope);
         let label = format!("listener on {}", listener.address());
         let location = Location::caller();
-        let registered =
-            inner.labels.register(label.into(), crate::Priority::Critical, location, inner.trigger.clock.now());
-        let open = Arc::new(Listening::new(listener, inner, rope));
+        let now = inner.trigger.clock.now();
+        let registered = inner.labels.register(label.into(), Priority::Critical, location, now);
         // The pass first: a listener that is registered is waited for.
-        let pass = LatePass::enter(inner).ok();
+        let holds = Holds::new(registered, LatePass::enter(inner).ok());
+        let open = Arc::new(Listening::new(listener, inner, rope.clone(), holds)?);
+        inner.waiters.ring_at_refusal(&rope);
+        if let Some(member) = open.member {
+            inner.doors.add_member(member);
+        }
         let id = inner.doors.add(open.clone());
-        let registered = Some(registered);
-        Ok(Self { open: Some(open), id, shutdown: shutdown.clone(), bell, location, registered, pass })
+        Ok(Self { open: Some(open), id, shutdown: shutdown.clone(), bell, location })
+    }
+
+    /// Returns the address that the listener is bound to: after a bind to port 0, the port that the system chose.
+    ///
+    /// # Errors
+    ///
+    /// As for the listener's own `local_addr`.
+    pub fn local_addr(&self) -> io::Result<L::Address> {
+        self.open().listener.bound_to()
+    }
+
+    /// Sets how many clients the kernel's accept queue holds, by another `listen(2)`. Beyond that the kernel drops a TCP client's
+    /// SYN, and the client tries again a second later; a Unix client waits in `connect`, or is told `EAGAIN`.
+    ///
+    /// The listeners of std have 128 unless the system's bound is lower. The kernel lowers a greater number to its bound without
+    /// a word: `net.core.somaxconn` on Linux, 4,096 unless set.
+    ///
+    /// # Errors
+    ///
+    /// The listener is not bound.
+    pub fn backlog(self, clients: u32) -> io::Result<Self> {
+        let clients = i32::try_from(clients).unwrap_or(i32::MAX);
+        SockRef::from(&self.open().listener).listen(clients)?;
+        Ok(self)
+    }
+
+    /// Sets what follows if the listener fails while the program does not refuse: if accepting fails with an error that accepting
+    /// again would not mend, or if the thread that runs the accept loop panics. The default is that the program winds down with
+    /// [`Reason::Failure`](winddown_core::Reason::Failure).
+    ///
+    /// Either way observers are told ([`Event::ListenerFailed`](winddown_core::Event::ListenerFailed)), the report has a
+    /// [failure](crate::Report::failures), and with that the exit code is not 0.
+    #[must_use]
+    pub fn on_failure(self, policy: OnFailure) -> Self {
+        self.open().set_on_failure(policy);
+        self
     }
 
     /// Sets what the listener does when the program begins to refuse.
@@ -101,6 +136,10 @@ impl<L: Listener> Acceptor<L> {
     /// Says that somebody else holds this listener too (it was inherited, as from systemd, or will be handed over): the door is
     /// not shut, because it would be shut for the other holders as well (A7). The same as
     /// [`at_refusal(AtRefusal::Shared)`](Self::at_refusal).
+    ///
+    /// The library changes nothing that the other holders would notice: the listener stays as blocking as it is. If it
+    /// blocks, and another holder takes the client for which the loop was woken, the loop's thread stays in `accept` until the next
+    /// client comes. No system call can end that, so the wind-down does not wait for such a thread: do not join it.
     #[must_use]
     pub fn shared(self) -> Self {
         self.at_refusal(AtRefusal::Shared)
@@ -128,13 +167,19 @@ impl<L: Listener> Drop for Acceptor<L> {
     /// 3. The label goes, and last the pass, which tells the driver.
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
+        if thread::panicking() {
+            open.fail(&"its accept loop panicked");
+        }
         open.give_up();
         self.shutdown.inner().doors.remove(self.id);
         // After that: until then the attendant may find the door left open, and count it.
         open.close_door();
+        let (member, holds) = (open.member, open.take_holds());
         drop(open);
-        drop(self.registered.take());
-        drop(self.pass.take());
+        if let Some(member) = member {
+            self.shutdown.inner().doors.remove_member(member);
+        }
+        drop(holds);
     }
 }
 

@@ -1,21 +1,30 @@
 //! A listener that accepts, shared by its owner and the register: its door, its queue, and who is left in it. Not here: the calls
 //! of users (`listener`), the accept loop (`incoming`), and when it ends (core's `door`).
 
+use std::fmt;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty, Milestone, Unserved};
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::Errno;
+use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty, Group, Milestone, OnFailure, Unserved};
 
 use crate::backlog;
 use crate::doors::Doorway;
 use crate::inner::Inner;
-use crate::socket::{AcceptError, Listener};
+use crate::label::Registered;
+use crate::pass::LatePass;
+use crate::reuse_port::{self, Inode};
+use crate::socket::{AcceptError, Listener, is_unsupported};
 use crate::stream::Stream;
 use crate::sync::{Arc, Mutex};
 
 /// The listener and its state, which the loop and the attendant share.
 pub(crate) struct Listening<L> {
     pub(crate) listener: L,
+    /// Its number, if it may be in a group.
+    pub(crate) member: Option<Inode>,
     inner: Arc<Inner>,
     /// The zero of the door's times, which are the kernel's and not the manual clock's.
     epoch: Instant,
@@ -25,25 +34,56 @@ pub(crate) struct Listening<L> {
 struct End {
     door: Door,
     handshake: Duration,
+    /// `None`: it has failed, and that is told.
+    on_failure: Option<OnFailure>,
     /// The policy is final: the loop has begun.
     settled: bool,
+    mode: Mode,
     /// It is counted among those that are left open.
     left_open: bool,
     /// The end of the wake pipe that the driver writes to. It is closed to have a descriptor for counting the queue, if no other
     /// is available.
     rope: Option<Arc<UnixStream>>,
+    holds: Holds,
+}
+
+/// Whether `accept` may block. The mode belongs to the open file description, so that of a listener that others hold is theirs, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    NonBlocking,
+    Blocking,
+    /// A thread is in an `accept` that may block, or about to be.
+    Accepting,
+}
+
+/// What keeps the drain waiting for a listener. Dropped in this order: the pass tells the driver.
+#[derive(Default)]
+pub(crate) struct Holds {
+    _registered: Option<Registered>,
+    /// `None`: the listener was made when it was too late.
+    _pass: Option<LatePass>,
+}
+
+impl Holds {
+    pub(crate) fn new(registered: Registered, pass: Option<LatePass>) -> Self {
+        Self { _registered: Some(registered), _pass: pass }
+    }
 }
 
 impl<L: Listener> Listening<L> {
-    pub(crate) fn new(listener: L, inner: &Arc<Inner>, rope: Arc<UnixStream>) -> Self {
+    pub(crate) fn new(listener: L, inner: &Arc<Inner>, rope: Arc<UnixStream>, holds: Holds) -> io::Result<Self> {
+        let member = listener.member()?;
         let end = End {
             door: Door::new(AtRefusal::Drain),
             handshake: Duration::from_millis(1),
+            on_failure: Some(OnFailure::default()),
             settled: false,
+            mode: Mode::NonBlocking,
             left_open: false,
             rope: Some(rope),
+            holds,
         };
-        Self { listener, inner: inner.clone(), epoch: Instant::now(), end: Mutex::new(end) }
+        Ok(Self { listener, member, inner: inner.clone(), epoch: Instant::now(), end: Mutex::new(end) })
     }
 
     pub(crate) fn set_policy(&self, policy: AtRefusal) {
@@ -54,9 +94,98 @@ impl<L: Listener> Listening<L> {
         self.end.lock().handshake = time.min(Duration::from_secs(60));
     }
 
-    /// The loop begins: the policy is final.
-    pub(crate) fn settle(&self) {
-        self.end.lock().settled = true;
+    pub(crate) fn set_on_failure(&self, policy: OnFailure) {
+        self.end.lock().on_failure = Some(policy);
+    }
+
+    /// The loop begins: the policy is final. A listener that others hold keeps the mode that it has.
+    pub(crate) fn settle(&self) -> io::Result<()> {
+        let mut end = self.end.lock();
+        end.settled = true;
+        if end.door.loses_queue() {
+            return self.listener.never_block();
+        }
+        if !fcntl_getfl(&self.listener)?.contains(OFlags::NONBLOCK) {
+            end.mode = Mode::Blocking;
+        }
+        Ok(())
+    }
+
+    /// Accepts a client, if one is in the queue.
+    ///
+    /// In a listener whose mode is not ours another holder may take the client between the look and the `accept`, which then
+    /// blocks until the next one. The wind-down does not wait for such a thread ([`lingered`](Doorway::lingered)).
+    pub(crate) fn accept(&self) -> io::Result<L::Stream> {
+        let mut end = self.end.lock();
+        if end.mode == Mode::NonBlocking {
+            drop(end);
+            return self.listener.accept_one();
+        }
+        // Said before the look at the linger: either this finds it over, or the attendant finds this.
+        end.mode = Mode::Accepting;
+        drop(end);
+        let may = !self.observe().lingered && backlog::may_have_clients(&self.listener);
+        let accepted = if may { self.listener.accept_one() } else { Err(Errno::AGAIN.into()) };
+        self.end.lock().mode = Mode::Blocking;
+        accepted
+    }
+
+    /// Returns what keeps the drain waiting, to be dropped when the listener is closed.
+    pub(crate) fn take_holds(&self) -> Holds {
+        std::mem::take(&mut self.end.lock().holds)
+    }
+
+    /// The listener is out of order, or its loop has panicked: tells it, once, unless the program refuses already.
+    pub(crate) fn fail(&self, error: &dyn fmt::Display) {
+        if self.observe().refusing || self.inner.is_forked() {
+            return;
+        }
+        let policy = self.end.lock().on_failure.take();
+        if let Some(policy) = policy {
+            self.inner.listener_failed(format!("listener on {}: {error}", self.listener.address()), policy);
+        }
+    }
+
+    /// Notes in the report that accepting had to wait for descriptors or memory.
+    pub(crate) fn note_shortage(&self, error: &io::Error) {
+        let text = || format!("listener on {}: accepting had to wait: {error}", self.listener.address());
+        self.inner.faults.note("accept", text);
+    }
+
+    /// Finds the other listeners on the address. If they cannot be found, there may be a foreign one.
+    fn group(&self) -> Group {
+        let Some(inode) = self.member else { return Group::Own };
+        reuse_port::find(inode, &self.inner.doors.members()).unwrap_or_else(|error| {
+            self.inner.faults.note("group", || {
+                format!(
+                    "listener on {}: could not look for others in its SO_REUSEPORT group ({error}): left the door open instead",
+                    self.listener.address()
+                )
+            });
+            Group::Foreign { migrates: false }
+        })
+    }
+
+    /// Shuts the door. Says whether it could, and after how long clients that have connected are in the queue.
+    fn shut_the_door(&self) -> (bool, Duration) {
+        if self.inner.is_forked() {
+            // It is the parent's door.
+            return (false, Duration::ZERO);
+        }
+        match self.listener.shut_the_door() {
+            Ok(settles_in) => (true, settles_in),
+            Err(error) => {
+                if !is_unsupported(&error) {
+                    self.inner.faults.note("door", || {
+                        format!(
+                            "listener on {}: could not shut the door ({error}): left it open until the queue was empty",
+                            self.listener.address()
+                        )
+                    });
+                }
+                (false, Duration::ZERO)
+            }
+        }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -78,17 +207,27 @@ impl<L: Listener> Listening<L> {
         let mut end = self.end.lock();
         loop {
             let step = end.door.poll(observed);
-            if step == DoorStep::Shut {
-                // In a forked child it is the parent's door.
-                let could = !self.inner.is_forked() && self.listener.shut_the_door();
-                let settled_at = self.now() + end.handshake;
-                end.door.shut(could, settled_at);
-                continue;
+            match step {
+                DoorStep::Look => {
+                    end.door.meet(self.group());
+                    continue;
+                }
+                DoorStep::Shut => {
+                    let (could, settles_in) = self.shut_the_door();
+                    let settled_at = self.now() + end.handshake + settles_in;
+                    end.door.shut(could, settled_at);
+                    continue;
+                }
+                DoorStep::Accept | DoorStep::End => {}
             }
-            if !end.left_open && end.door.is_left_open(observed) {
-                end.left_open = true;
-                self.inner.doors.leave_open();
-                // The driver has the linger to end.
+            let is_left_open = end.door.is_left_open(observed);
+            if is_left_open != std::mem::replace(&mut end.left_open, is_left_open) {
+                if is_left_open {
+                    self.inner.doors.leave_open();
+                } else {
+                    self.inner.doors.close();
+                }
+                // The driver has the linger to end, or has not.
                 self.inner.trigger.driver.notify();
             }
             return step;
@@ -107,10 +246,14 @@ impl<L: Listener> Listening<L> {
     /// Counts the clients in the queue, which are not served any more, during a wind-down.
     pub(crate) fn give_up(&self) {
         if self.inner.trigger.lifecycle.is_shutting_down() {
-            let loses_queue = self.end.lock().door.loses_queue();
-            if loses_queue && !self.inner.is_forked() && !self.observe().refusing {
-                // In the lame duck, by the program's will: nobody is to slip in between the count and the close.
-                self.listener.shut_the_door();
+            let refusing = self.observe().refusing;
+            if !refusing {
+                // In the lame duck, by the program's will.
+                self.end.lock().door.meet(self.group());
+            }
+            if !refusing && self.end.lock().door.poll(self.observe()) == DoorStep::Shut {
+                // No newcomer is to slip in between the count and the close.
+                let _ = self.shut_the_door();
             }
             self.inner.count_unserved(self.accept_rest());
         }
@@ -131,6 +274,19 @@ impl<L: Listener> Doorway for Listening<L> {
         }
     }
 
+    fn lingered(&self) {
+        self.shut();
+        let mut end = self.end.lock();
+        if end.mode == Mode::Accepting {
+            let holds = std::mem::take(&mut end.holds);
+            if std::mem::replace(&mut end.left_open, false) {
+                self.inner.doors.close();
+            }
+            drop(end);
+            drop(holds);
+        }
+    }
+
     fn count_queue(&self) -> Unserved {
         if self.end.lock().settled {
             return self.accept_rest();
@@ -147,6 +303,11 @@ impl<L: Listener> Listening<L> {
         const MOST: u64 = 1 << 16;
         let mut unserved = Unserved::NONE;
         if !self.end.lock().door.loses_queue() || self.inner.is_forked() {
+            return unserved;
+        }
+        // It was dropped, perhaps, before its loop began.
+        if self.listener.never_block().is_err() {
+            unserved.unknown = true;
             return unserved;
         }
         let mut troubles = 0;

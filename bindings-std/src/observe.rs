@@ -16,12 +16,20 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering, mpsc, thread};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Notice {
-    /// When, after the trigger.
+    /// When, after the trigger; zero before it.
     pub at: Duration,
     /// What.
     pub event: Event,
     /// The name of the stage that it is about, if it is about one.
     pub stage: Option<Arc<str>>,
+    /// What failed, and why, if it is about that.
+    pub failure: Option<Arc<str>>,
+}
+
+impl Notice {
+    pub(crate) fn of_failure(event: Event, failure: Arc<str>) -> Self {
+        Self { at: Duration::ZERO, event, stage: None, failure: Some(failure) }
+    }
 }
 
 /// Somebody who is told what happens: logs, metrics, a progress line.
@@ -61,6 +69,7 @@ impl fmt::Display for Notice {
         write!(f, "{:>8.3} s  ", self.at.as_secs_f64())?;
         let stage = self.stage.as_deref().unwrap_or_default();
         match self.event {
+            Event::ListenerFailed => write!(f, "failed: {}", self.failure.as_deref().unwrap_or("a listener")),
             Event::Triggered { reason } => write!(f, "{reason}: winding down"),
             Event::Repeated { repeats } => {
                 write!(f, "asked again: {} interrupts, {} others", repeats.interrupts, repeats.others)

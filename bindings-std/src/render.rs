@@ -36,6 +36,9 @@ impl fmt::Display for Report {
         for failure in &self.failures {
             write!(f, "\n  {}", failure.what)?;
         }
+        for note in &self.notes {
+            write!(f, "\n  note: {note}")?;
+        }
         match self.counting {
             Counting::Shared if cfg!(target_os = "linux") => {
                 f.write_str("\n  admission on shared lines: no membarrier(2) to be had")?;

@@ -46,8 +46,11 @@ pub struct Report {
     pub unlabelled: InFlight,
     /// The clients that got no answer: lost, or with a request that did not arrive whole, or silent in an accept queue.
     pub unserved: Unserved,
-    /// What else went wrong, in kickers, observers and wakers.
+    /// What else went wrong, in kickers, observers, wakers, tasks and listeners.
     pub failures: Vec<Failure>,
+    /// What could not be done as the documentation promises, and what was done instead: a line for each kind. (How passes were
+    /// counted is in [`counting`](Self::counting).) A note alone does not change the outcome.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -159,6 +162,8 @@ pub enum Part {
     Waker,
     /// A [tracked](crate::LabelledWork::track) task.
     Task,
+    /// A listener, or its accept loop, before the program refused.
+    Listener,
 }
 
 /// Panics of many of a kind: how many there were, and what the first said.

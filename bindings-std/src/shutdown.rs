@@ -198,6 +198,12 @@ impl Shutdown {
         self.inner.panics.lock().extend([what]);
     }
 
+    /// Adds a line to the [report's notes](crate::Report::notes): something could not be done as promised, and what was done
+    /// instead. Only the first text of a kind is kept; later ones are counted.
+    pub fn note(&self, kind: &'static str, text: impl FnOnce() -> String) {
+        self.inner.faults.note(kind, text);
+    }
+
     /// Gives a stage one more hook, for what was set up after [`build`](Builder::build). Hooks of one stage run side by
     /// side, each on a thread of its own.
     ///

@@ -12,7 +12,8 @@ pub enum AtRefusal {
     /// Shuts the door to newcomers, serves every client in the queue, and closes. The drain's deadline is the only bound.
     /// Where the door cannot be shut newcomers could fill the queue for ever, so there the linger is the bound.
     ///
-    /// Whatever is left in the queue is lost.
+    /// Whatever is left in the queue is lost. In a [group](Group) with another program's listener this policy yields to that
+    /// listener: see [`Group::Foreign`].
     #[default]
     Drain,
     /// Leaves the door open, because others hold the listener too. Accepts until the queue is empty, at most for the
@@ -20,6 +21,28 @@ pub enum AtRefusal {
     ///
     /// Whatever is left in the queue goes to the other holders.
     Shared,
+    /// Refuses newcomers at once instead of leaving them without an answer: accepts until the queue is empty, and closes. A
+    /// client that connects between the last accept and the close is reset.
+    ///
+    /// If the queue is not empty at the end of the linger, the door is shut then, and the rest is as for [`Drain`](Self::Drain).
+    RefuseAtOnce,
+}
+
+/// The other listeners on the same address: on Linux those that have set `SO_REUSEPORT`, too. The kernel chooses one of them for
+/// each newcomer before a filter sees it (A9), so a shut door delays the newcomers of the whole group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// There are none, or all of them refuse as this one does: no member is left to go to, so the door is shut.
+    Own,
+    /// There is one that this wind-down does not shut: another program's, most likely.
+    ///
+    /// With `migrates` the kernel moves the queue of a listener that is closed to another member (`net.ipv4.tcp_migrate_req`),
+    /// so this one leaves its door open and closes as [`AtRefusal::Shared`] does. Without it, it closes as
+    /// [`AtRefusal::RefuseAtOnce`] does: it delays no newcomer, and may reset one.
+    Foreign {
+        /// Whether the kernel moves the queue of a member that is closed to another.
+        migrates: bool,
+    },
 }
 
 /// What the embedding sees of the wind-down when it polls a [`Door`].
@@ -39,6 +62,8 @@ pub struct DoorObserved {
 pub enum DoorStep {
     /// Accept. If the queue is empty, [`Door::empty`] says how long to wait.
     Accept,
+    /// Find out which other listeners have the address, and call [`Door::meet`]. Then poll again.
+    Look,
     /// Keep newcomers out and the queue in, and call [`Door::shut`]. Then poll again.
     Shut,
     /// Accept no more, and close.
@@ -65,11 +90,13 @@ pub enum Empty {
 ///
 /// ```
 /// use core::time::Duration;
-/// use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty};
+/// use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty, Group};
 ///
 /// let mut door = Door::new(AtRefusal::Drain);
 /// let now = Duration::from_secs(1);
 /// let refusing = DoorObserved { refusing: true, ..DoorObserved::default() };
+/// assert_eq!(door.poll(refusing), DoorStep::Look);
+/// door.meet(Group::Own);
 /// assert_eq!(door.poll(refusing), DoorStep::Shut);
 /// door.shut(true, now + Duration::from_millis(1));
 /// // The linger does not bound a queue behind a shut door.
@@ -85,8 +112,10 @@ pub struct Door {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The program does not refuse, or nothing was done about it yet.
+    /// The program does not refuse, or the door stays open for now.
     Open,
+    /// The program refuses, and no member of another program is there: the door is to be shut.
+    Alone,
     /// Newcomers are kept out; at this time every handshake that was under way is in the queue.
     Shut { settled_at: Duration },
     /// The program refuses, and newcomers still come.
@@ -104,20 +133,34 @@ impl Door {
     pub fn poll(&self, observed: DoorObserved) -> DoorStep {
         let over = match self.state {
             State::LeftOpen => observed.lingered || observed.drained,
-            State::Open | State::Shut { .. } => observed.drained,
+            State::Open | State::Alone | State::Shut { .. } => observed.drained,
         };
         match (self.state, self.policy) {
             _ if over => DoorStep::End,
-            (State::Open, AtRefusal::Drain) if observed.refusing => DoorStep::Shut,
+            (State::Open, AtRefusal::Drain) if observed.refusing => DoorStep::Look,
+            (State::Alone, _) => DoorStep::Shut,
+            (State::Open, AtRefusal::RefuseAtOnce) if observed.lingered => DoorStep::Shut,
             (State::Open, AtRefusal::Shared) if observed.lingered => DoorStep::End,
             _ => DoorStep::Accept,
+        }
+    }
+
+    /// Notes which other listeners have the address. Only the first call counts, and only for [`AtRefusal::Drain`].
+    pub fn meet(&mut self, group: Group) {
+        if self.state != State::Open || self.policy != AtRefusal::Drain {
+            return;
+        }
+        match group {
+            Group::Own => self.state = State::Alone,
+            Group::Foreign { migrates: true } => self.policy = AtRefusal::Shared,
+            Group::Foreign { migrates: false } => self.policy = AtRefusal::RefuseAtOnce,
         }
     }
 
     /// Notes whether the door could be shut, and when every handshake that was under way will be in the queue: about a
     /// round trip later. Only the first call counts.
     pub fn shut(&mut self, could: bool, settled_at: Duration) {
-        if self.state == State::Open {
+        if matches!(self.state, State::Open | State::Alone) {
             self.state = if could { State::Shut { settled_at } } else { State::LeftOpen };
         }
     }
@@ -142,7 +185,7 @@ impl Door {
     /// holder.
     #[must_use]
     pub fn loses_queue(&self) -> bool {
-        self.policy == AtRefusal::Drain
+        self.policy != AtRefusal::Shared
     }
 }
 
@@ -157,18 +200,21 @@ mod tests {
     /// Every state, every observation: the table of the documentation.
     #[test]
     fn a1_every_door_in_every_moment() {
-        use AtRefusal::{Drain, Shared};
-        use DoorStep::{Accept, End, Shut};
+        use AtRefusal::{Drain, RefuseAtOnce, Shared};
+        use DoorStep::{Accept, End, Look, Shut};
         let at = Duration::from_millis(1);
         let door = |policy, state| Door { policy, state };
         let open = State::Open;
         let (shut, left_open) = (State::Shut { settled_at: at }, State::LeftOpen);
         // Policy, state; running, refusing, lingered, drained.
         let table = [
-            (Drain, open, [Accept, Shut, Shut, End]),
+            (Drain, open, [Accept, Look, Look, End]),
+            (Drain, State::Alone, [Shut, Shut, Shut, End]),
             (Drain, shut, [Accept, Accept, Accept, End]),
             (Drain, left_open, [Accept, Accept, End, End]),
             (Shared, open, [Accept, Accept, End, End]),
+            (RefuseAtOnce, open, [Accept, Accept, Shut, End]),
+            (RefuseAtOnce, shut, [Accept, Accept, Accept, End]),
         ];
         for (policy, state, steps) in table {
             let moments =
@@ -184,7 +230,28 @@ mod tests {
         assert_eq!(door(Drain, left_open).empty(at, refusing), Empty::End);
         assert_eq!(door(Drain, shut).empty(Duration::ZERO, refusing), Empty::Wait(Some(at)));
         assert_eq!(door(Drain, shut).empty(at, refusing), Empty::End);
+        assert_eq!(door(RefuseAtOnce, open).empty(at, refusing), Empty::End);
         assert!(door(Drain, open).loses_queue() && !door(Shared, open).loses_queue());
+        assert!(door(RefuseAtOnce, open).loses_queue());
+    }
+
+    /// A9: what a door does in a group, by whose the other members are.
+    #[test]
+    fn a9_a_door_yields_to_a_member_of_another_program() {
+        let (refusing, lingered) = (seen(true, false, false), seen(true, true, false));
+        let met = |group| {
+            let mut door = Door::new(AtRefusal::Drain);
+            door.meet(group);
+            // Only the first look counts.
+            door.meet(Group::Own);
+            door
+        };
+        assert_eq!(met(Group::Own).poll(refusing), DoorStep::Shut);
+        let migrating = met(Group::Foreign { migrates: true });
+        assert_eq!([refusing, lingered].map(|moment| migrating.poll(moment)), [DoorStep::Accept, DoorStep::End]);
+        let staying = met(Group::Foreign { migrates: false });
+        assert_eq!([refusing, lingered].map(|moment| staying.poll(moment)), [DoorStep::Accept, DoorStep::Shut]);
+        assert!(!migrating.loses_queue() && staying.loses_queue());
     }
 
     #[test]

@@ -4,11 +4,13 @@ use core::time::Duration;
 
 use crate::{Fate, InFlight, Milestone, Outcome, Reason, Repeats};
 
-/// One thing that happened in a wind-down.
+/// One thing that happened: in a wind-down, or before it to a part of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It began. Always the first.
+    /// A listener is out of order, or its accept loop panicked, before the program refused. This may come before the wind-down.
+    ListenerFailed,
+    /// The wind-down began.
     Triggered {
         /// Why.
         reason: Reason,
@@ -39,7 +41,7 @@ pub enum Event {
         /// How.
         fate: Fate,
     },
-    /// It is over. Always the last.
+    /// The wind-down is over. Always the last.
     Finished {
         /// How it went.
         outcome: Outcome,

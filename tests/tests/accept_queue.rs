@@ -386,7 +386,9 @@ fn a7_a10_a_queue_of_a_shared_listener_is_left_to_its_other_holder() {
         let shutdown: Shutdown = Shutdown::builder().budget(budget()).manual_clock(&clock).build().unwrap();
         let _clients = [(); 5].map(|()| address.ask("?").unwrap());
         let incoming: Box<dyn Any> = if binding == "smol" {
-            Box::new(Incoming::configured(Async::new(ours).unwrap(), &shutdown, Acceptor::shared).unwrap())
+            Box::new(
+                Incoming::configured(Async::new(ours).unwrap(), &shutdown, |acceptor| Ok(acceptor.shared())).unwrap(),
+            )
         } else {
             Box::new(Acceptor::new(ours, shutdown.threads()).unwrap().shared().incoming())
         };

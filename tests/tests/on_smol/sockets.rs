@@ -166,7 +166,7 @@ fn a7_a_shared_listener_stays_reachable_for_the_other_holder() {
         let (_, shutdown) = timed();
         let ours = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
         let theirs = ours.get_ref().try_clone().unwrap();
-        let mut incoming = Incoming::configured(ours, &shutdown, winddown::Acceptor::shared).unwrap();
+        let mut incoming = Incoming::configured(ours, &shutdown, |acceptor| Ok(acceptor.shared())).unwrap();
         shutdown.trigger(Reason::Requested);
         assert!(block_on(incoming.next()).is_none());
         assert_clean(&block_on(shutdown.run()).report);
