@@ -5,6 +5,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -275,6 +277,62 @@ impl Drop for Library {
         // SAFETY: the handle is open. Whoever runs code of it keeps it loaded: thread-local destructors do.
         unsafe { libc::dlclose(self.0) };
     }
+}
+
+/// Sets an option of a socket that is a number.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn set_option(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: `value` lives for the call, and `length` is its size.
+    check(unsafe { libc::setsockopt(socket, level, option, (&raw const value).cast(), length) })
+}
+
+/// Binds a TCP listener with `SO_REUSEPORT`.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn listen_in_group(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let SocketAddr::V4(address) = address else { return Err(io::ErrorKind::Unsupported.into()) };
+    // SAFETY: socket takes numbers.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    check(socket.min(0))?;
+    // SAFETY: it was just opened, and nothing else has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    let name = libc::sockaddr_in {
+        sin_family: libc::sa_family_t::try_from(libc::AF_INET).map_err(io::Error::other)?,
+        sin_port: address.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
+        sin_zero: [0; 8],
+    };
+    let length = libc::socklen_t::try_from(size_of_val(&name)).map_err(io::Error::other)?;
+    // SAFETY: `name` lives for the call, and `length` is its size.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), length) })?;
+    // SAFETY: listen takes numbers.
+    check(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
+    Ok(socket.into())
+}
+
+/// Brings the loopback device up, which is down in a new network namespace.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn bring_up_loopback() -> io::Result<()> {
+    let any = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: a structure of numbers, of which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
+        *to = libc::c_char::try_from(from).map_err(io::Error::other)?;
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).map_err(io::Error::other)?;
+    // SAFETY: the request is a whole `ifreq`, with a name that ends in zero, and lives for the call.
+    check(unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
 }
 
 fn check(result: i32) -> io::Result<()> {

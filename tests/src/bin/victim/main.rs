@@ -3,6 +3,7 @@
 //! It says "ready" when a signal may come, a line for everything that happens, and its report; and it does what it is
 //! told on standard input: `release` lets go of the passes it holds.
 
+mod group;
 mod plain;
 mod queue;
 #[cfg(feature = "smol")]
@@ -41,6 +42,7 @@ fn main() -> Result<ExitCode, Anything> {
         "starving" => sockets::starving(),
         "crowd" => sockets::crowd(),
         "queue" => queue::queue(&options),
+        "group" => group::group(&options),
         "two" => special::two(),
         "dropped" => special::dropped(),
         "reclaimed" => special::reclaimed(),
