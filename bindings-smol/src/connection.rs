@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Shutdown as Half;
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -35,6 +36,19 @@ impl<S: Stream> Connection<S> {
 
     pub(crate) fn of(connection: winddown::Connection<S>) -> io::Result<Self> {
         Ok(Self { line: Async::new(connection)? })
+    }
+
+    /// Gives the stream away, to a server that wants a socket of its own, as [`winddown::Connection::into_stream`] does. It does not
+    /// block.
+    ///
+    /// # Errors
+    ///
+    /// As for [`winddown::Connection::into_stream`]; or the reactor does not give it back.
+    pub fn into_stream(self) -> io::Result<S>
+    where
+        S: From<OwnedFd>,
+    {
+        self.line.into_inner()?.into_stream()
     }
 
     /// As [`winddown::lingering_close`]: to be called after the last answer, and to be dropped then.

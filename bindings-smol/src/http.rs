@@ -10,8 +10,11 @@
 //! - **HTTP/2** At the refusal a GOAWAY with no limit, and after a round trip one with the last stream that came, as RFC 9113 (6.8)
 //!   has it; what is under way is finished.
 //! - **Upgrades** An upgraded connection is admitted work until its I/O is dropped. The request has a [`Token`](crate::Token) among its
-//!   extensions that tells when the program refuses: for who speaks something else from then on, and should say
-//!   goodbye (A4).
+//!   extensions that tells when the program refuses, so that the code that speaks something else from then on can say goodbye (A4). For a
+//!   WebSocket, drop the wait for a message (`token.run_until(socket.next())`) and then close it. An [`Until`](crate::Until) around
+//!   its I/O would make the Close frame impossible.
+//! - **Answers without an end** (server-sent events) End the stream with that token and an [`Until`](crate::Until), and chain a last
+//!   event to it.
 //! - A request is admitted work from its head to its answer's last byte, written to the kernel. Behind the last answer what
 //!   the client still sends is read, lest the answer be destroyed on its way (A6).
 //! - At the drain's deadline what is left is cut, dropped, and named in the report. A service that panics is named, too; its

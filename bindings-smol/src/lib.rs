@@ -43,12 +43,14 @@
 //! - [`Tasks`]: being waited for.
 //! - `Incoming`, `Connection` (on Unix): accepting without resetting anyone; connections that are told, lingered for and cut.
 //! - [`Until`]: readers, writers and streams that end.
+//! - [`Holding`]: bodies and streams that hold a pass, for servers that write an answer after the handler has returned.
 //! - `http`, with the feature of that name: servers with hyper 1.
 //!
 //! Everything else is `winddown`'s, and works in tasks as it does on threads.
 
 #[cfg(unix)]
 mod connection;
+mod holding;
 #[cfg(all(unix, feature = "http"))]
 pub mod http;
 #[cfg(unix)]
@@ -60,6 +62,7 @@ mod until;
 
 #[cfg(unix)]
 pub use connection::Connection;
+pub use holding::Holding;
 #[cfg(unix)]
 pub use incoming::Incoming;
 pub use shutdown::Shutdown;

@@ -14,6 +14,17 @@ use winddown::{Cancelled, Token};
 ///
 /// What the writer has taken before can still be flushed, and it can be closed.
 ///
+/// It is for what has nothing to say after the end: a reader that is shut down, a stream of events whose last one is
+/// [chained](futures_lite::StreamExt::chain) to it. A WebSocket has something to say. Around its I/O the end looks like a broken
+/// connection, and its library sends no Close frame any more. Leave the I/O alone, and drop the wait for a message instead:
+///
+/// ```text
+/// while let Some(Some(Ok(message))) = refusing.run_until(socket.next()).await { /* answer it */ }
+/// socket.close(Some(CloseFrame { code: CloseCode::Away, reason: "".into() })).await?;
+/// ```
+///
+/// The example `websocket_smol` in `tests/third-party` is the whole of it.
+///
 /// ```
 /// use futures_lite::{AsyncReadExt, StreamExt, stream};
 /// use winddown_smol::{Reason, Shutdown, Until};
@@ -41,7 +52,17 @@ impl<T> Until<T> {
         Self { inner, reading: token.cancelled(), writing: token.cancelled() }
     }
 
-    /// What it was made of, which has not ended.
+    /// Returns what it was made of, which has not ended.
+    pub fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
+    /// Returns what it was made of, which has not ended: to send through it after the end, say.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// Gives back what it was made of, which has not ended.
     pub fn into_inner(self) -> T {
         self.inner
     }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::task::{Context, Poll};
 
@@ -26,7 +26,7 @@ use crate::sync::Arc;
 /// | idle | waits for a request; holds no pass | may bring one more during the [linger](winddown_core::Budget::linger); then it is ended: shut down for reading, so that a blocked `read` returns 0 |
 /// | [receiving](Self::receiving) | has read the first bytes of a request; holds no pass | waited for, at most for the [head time](winddown_core::Budget::head) after the linger |
 /// | [busy](Self::busy) | works on a request; holds a pass | waited for |
-/// | [upgraded](Self::upgrade) | speaks something without an end (a `WebSocket`); holds a pass | told, and waited for |
+/// | [upgraded](Busy::upgraded) | speaks something without an end (a `WebSocket`); holds a pass | told, and waited for |
 ///
 /// An idle connection whose request has arrived is not ended with the linger, even if no thread has read it yet (it waits in a
 /// channel of the program's, or for a processor): it is waited for as one that is receiving. This happens once for each
@@ -181,8 +181,13 @@ impl<S: Stream> Connection<S> {
     /// Says that from now on it speaks something that has no end of its own, with a pass, until what this returns is dropped.
     ///
     /// When the program refuses, `goodbye` runs once, on a thread of its own (on this one, if it refuses already): it may
-    /// write a farewell, set a flag, or shut the stream down for reading to wake its reader. The request that led here
-    /// may still be [`busy`](Self::busy).
+    /// write a farewell, set a flag, or wake the thread that reads. The request that led here may still be
+    /// [`busy`](Self::busy).
+    ///
+    /// Shutting the stream down for reading wakes its reader with the end of the stream. That is right only if the reader has nothing
+    /// to say after it. A WebSocket has: its library takes the end for a broken connection, and sends no Close frame any more. To wake
+    /// such a reader, use [`busy`](Self::busy) and [`Busy::upgraded`], which needs no closure, and an `Interruptible` (on Unix)
+    /// around the stream, whose read the token interrupts.
     ///
     /// # Errors
     ///
@@ -193,6 +198,42 @@ impl<S: Stream> Connection<S> {
         let opened = self.opened().clone();
         let kicker = self.shutdown.kicker_at_refusal(move || goodbye(&opened.stream));
         Ok(Upgraded::new(kicker, busy))
+    }
+
+    /// Gives the stream away, to a server that wants a socket of its own. The wind-down does not know of the connection any more:
+    /// it is neither told, ended nor cut, and its client is not counted as lost.
+    ///
+    /// So hold something else as long as the server works on it: an [`OwnedPass`](crate::OwnedPass) for each answer, which the body
+    /// [holds](crate::Holding), or one for the whole time of the connection. Owned guards that are still there keep their passes,
+    /// and the stream open; drop them before.
+    ///
+    /// # Errors
+    ///
+    /// The stream is shared, with an owned guard or for a moment with the wind-down, and the program has no descriptor left to
+    /// duplicate it with. It is then closed.
+    #[cfg(unix)]
+    pub fn into_stream(mut self) -> io::Result<S>
+    where
+        S: From<OwnedFd>,
+    {
+        let opened = self.opened().clone();
+        // From here on dropping `self` does nothing.
+        self.opened = None;
+        opened.dismiss();
+        opened.close();
+        self.leave_register(opened.id);
+        match Arc::try_unwrap(opened) {
+            Ok(opened) => Ok(opened.stream),
+            Err(shared) => shared.stream.as_fd().try_clone_to_owned().map(S::from),
+        }
+    }
+
+    /// The register gives its share back, and the driver is told that there is one less to linger for.
+    fn leave_register(&self, id: u64) {
+        self.shutdown.inner().connections.remove(id);
+        if self.shutdown.is_shutting_down() {
+            self.shutdown.inner().trigger.driver.notify();
+        }
     }
 
     /// Ready when the linger is over: when idle, the connection is now to be ended by its owner. From the first poll on the
@@ -222,10 +263,7 @@ impl<S: Stream> Drop for Connection<S> {
         opened.close();
         let id = opened.id;
         drop(opened);
-        self.shutdown.inner().connections.remove(id);
-        if self.shutdown.is_shutting_down() {
-            self.shutdown.inner().trigger.driver.notify();
-        }
+        self.leave_register(id);
     }
 }
 

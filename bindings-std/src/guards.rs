@@ -34,6 +34,14 @@ impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
         Ok(Guard { hold, share: self.share.take(), pass })
     }
 
+    /// Makes this guard an upgraded one. Beyond 255 of them on one connection it stays as it is, which the drain waits for in the
+    /// same way.
+    fn upgrade(&mut self) {
+        if self.opened().exchange(self.hold, Hold::Upgraded).is_ok() {
+            self.hold = Hold::Upgraded;
+        }
+    }
+
     fn opened(&self) -> &Opened<S> {
         self.share.as_deref().expect("not dropped")
     }
@@ -90,7 +98,17 @@ impl<S: Stream> OwnedReceiving<S> {
 
 /// A connection at work. From [`Connection::busy`](crate::Connection::busy).
 #[must_use = "dropped at once, the connection is idle again"]
-pub struct Busy<'a, S: Stream>(#[expect(dead_code, reason = "held")] pub(crate) Guard<S, &'a Opened<S>, Pass<'a>>);
+pub struct Busy<'a, S: Stream>(pub(crate) Guard<S, &'a Opened<S>, Pass<'a>>);
+
+impl<S: Stream> Busy<'_, S> {
+    /// Marks the connection as upgraded: from now on it speaks something that has no end of its own, and the report calls it
+    /// that. Its owner says goodbye when [`token_at(Milestone::Refusing)`](crate::Shutdown::token_at) tells: an
+    /// `Interruptible` (on Unix) tells a thread that is blocked in a read.
+    pub fn upgraded(mut self) -> Self {
+        self.0.upgrade();
+        self
+    }
+}
 
 /// A connection at work. From [`Connection::busy_owned`](crate::Connection::busy_owned).
 #[must_use = "dropped at once, the connection is idle again"]
@@ -100,9 +118,7 @@ impl<S: Stream> OwnedBusy<S> {
     /// Marks the connection as upgraded: from now on it speaks something that has no end of its own, and the report calls it
     /// that. Its owner watches [`token_at(Milestone::Refusing)`](crate::Shutdown::token_at) to say goodbye.
     pub fn upgraded(mut self) -> Self {
-        if self.0.opened().exchange(self.0.hold, Hold::Upgraded).is_ok() {
-            self.0.hold = Hold::Upgraded;
-        }
+        self.0.upgrade();
         self
     }
 }

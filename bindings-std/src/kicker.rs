@@ -25,10 +25,12 @@ type Kick = Box<dyn FnOnce() + Send>;
 /// | a channel's `recv` | drop the sender, or send a farewell |
 /// | a `Condvar` | set the flag under its lock, notify |
 /// | `thread::park` | `unpark` |
-/// | reading a socket | `TcpStream::shutdown` (closing it in another thread wakes nobody, A2) |
+/// | reading a socket, with nothing to say after that | `TcpStream::shutdown` (closing it in another thread wakes no thread, A2) |
+/// | reading a socket, with a goodbye to say (a WebSocket's Close frame) | none: an `Interruptible` (on Unix) around the socket |
 /// | `accept` | connect to it, as the example `hello` does |
 /// | a child process's `wait` | kill the child |
-/// | reading stdin | nothing portable does: leave the thread, it dies with the process |
+/// | `poll`, an event loop | none: a `TokenDescriptor` (on Unix) among its descriptors |
+/// | reading stdin | none: an `Interruptible` (on Unix) around a `File` of a duplicate of its descriptor; elsewhere leave the thread, it dies with the process |
 ///
 /// ```
 /// use std::io::Read;
@@ -60,7 +62,7 @@ type Kick = Box<dyn FnOnce() + Send>;
 /// let handle = parked.thread().clone();
 /// let _park = shutdown.kicker(move || handle.unpark());
 ///
-/// // A socket: shut it down for reading, and `read` returns 0.
+/// // A socket whose reader has nothing to say: shut it down for reading, and `read` returns 0.
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
 /// let mut stream = TcpStream::connect(listener.local_addr()?)?;
 /// let theirs = stream.try_clone()?;

@@ -28,6 +28,38 @@
 //! }
 //! ```
 //!
+//! # A server of another crate
+//!
+//! Most servers take a handler, and write its answer after the handler has returned. So the pass goes with the answer's body, which
+//! the server drops when it has taken the last byte ([`Holding`]):
+//!
+//! ```
+//! use std::io::{Cursor, Read};
+//! # struct Response;
+//! # impl Response {
+//! #     fn reader(_: impl Read + Send + 'static) -> Self { Self }
+//! #     fn service_unavailable() -> Self { Self }
+//! # }
+//! # let shutdown = winddown::Shutdown::builder().build()?;
+//!
+//! let handle = shutdown.clone();
+//! let handler = move || {
+//!     let Ok(pass) = handle.enter_owned() else { return Response::service_unavailable() };
+//!     let answer = Cursor::new("hello\n"); // any reader or iterator that the server takes as a body
+//!     Response::reader(pass.held_by(answer))
+//! };
+//! # handler();
+//! # Ok::<(), winddown::BuildError>(())
+//! ```
+//!
+//! **When a pass may end.** A pass may end when the last byte of the answer has been handed to the kernel, and not before: what is in
+//! a buffer of the program's is lost when the process exits. A pass in a variable of the handler ends too early by the whole answer. A
+//! pass in the body may still end too early by what is in the server's own buffer, a kilobyte perhaps. If the server can be waited for
+//! (`join`), wait for it before the last pass is dropped. If it takes connections, its own value for a connection can hold a guard.
+//! [`Holding`] has the details, and names an example of each. The drain waits for passes only until its deadline.
+//!
+//! A server that wants the sockets themselves can have those of an `Acceptor` (on Unix): `Connection::into_stream`.
+//!
 //! # The parts
 //!
 //! - [`Shutdown`]: the handle. [`enter`](Shutdown::enter) admits work, [`token`](Shutdown::token) tells threads and tasks to stop,
@@ -35,6 +67,8 @@
 //! - [`Stage`] and its hooks: what closes, in which order, by when.
 //! - `Acceptor` (on Unix) and [`Connection`]: an accept loop that resets nobody, and connections that are told, lingered
 //!   for and cut.
+//! - [`Holding`]: a body that holds a pass, for servers that write an answer after the handler has returned.
+//! - `Interruptible` and `TokenDescriptor` (on Unix): a read that a token interrupts, and a token for `poll` and event loops.
 //! - [`Kicker`]: reaching threads that are blocked in something of their own.
 //! - [`Budget`]: how long everything may take, under Kubernetes, under systemd, from the environment ([`FromEnv`]).
 //! - [`Token::cancelled`], [`Shutdown::ended`], [`Stage::async_hook`], [`Tracked`]: being told, the end, hooks and admitted work as
@@ -78,12 +112,15 @@ mod exit;
 mod faults;
 mod guards;
 mod hand_over;
+mod holding;
 mod hook;
 #[cfg(unix)]
 mod incoming;
 mod inner;
 #[cfg(any(windows, feature = "ctrlc"))]
 mod interrupt;
+#[cfg(unix)]
+mod interruptible;
 mod kicker;
 mod label;
 #[cfg(unix)]
@@ -125,9 +162,12 @@ pub use env::{EnvError, FromEnv};
 pub use error::{BuildError, SignalError};
 pub use exit::Exit;
 pub use guards::{Busy, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
+pub use holding::Holding;
 pub use hook::{HookError, HookResult};
 #[cfg(unix)]
 pub use incoming::{Incoming, Next};
+#[cfg(unix)]
+pub use interruptible::Interruptible;
 pub use kicker::Kicker;
 #[cfg(unix)]
 pub use listener::Acceptor;
@@ -139,6 +179,8 @@ pub use shutdown::Shutdown;
 pub use socket::Listener;
 pub use stage::Stage;
 pub use stream::{Lingering, Stream, lingering_close};
+#[cfg(unix)]
+pub use token::TokenDescriptor;
 pub use token::{Cancelled, Child, Token};
 pub use track::{Lost, Tracked};
 #[cfg(unix)]

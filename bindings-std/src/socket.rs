@@ -18,8 +18,9 @@ use crate::sockopt;
 use crate::stream::Stream;
 use crate::sync::Arc;
 
-/// A listener that an [`Acceptor`](crate::Acceptor) can wrap: [`TcpListener`] and `UnixListener`.
-pub trait Listener: private::Sealed + AsFd + Send + Sync + 'static {
+/// A listener that an [`Acceptor`](crate::Acceptor) can wrap: [`TcpListener`], `UnixListener` and [`UnixSocket`]. Not to be
+/// implemented elsewhere: its methods are not part of the public interface.
+pub trait Listener: AsFd + Send + Sync + 'static {
     /// What it accepts.
     type Stream: Stream;
     /// What it is bound to.
@@ -68,16 +69,6 @@ impl AcceptError {
             _ => Self::Shortage,
         }
     }
-}
-
-mod private {
-    use super::{Arc, TcpListener, UnixListener};
-
-    pub trait Sealed {}
-    impl Sealed for TcpListener {}
-    impl Sealed for UnixListener {}
-    impl Sealed for crate::UnixSocket {}
-    impl<L: Sealed> Sealed for Arc<L> {}
 }
 
 impl Listener for TcpListener {

@@ -2,6 +2,8 @@
 
 mod cancelled;
 mod child;
+#[cfg(unix)]
+mod descriptor;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,6 +16,8 @@ use winddown_core::Milestone;
 pub use self::cancelled::Cancelled;
 use self::child::Branch;
 pub use self::child::Child;
+#[cfg(unix)]
+pub use self::descriptor::TokenDescriptor;
 use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::wait::Waiters;

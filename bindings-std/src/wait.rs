@@ -1,11 +1,13 @@
 //! Everybody who waits for a milestone, and how they are told. Not here: what they wait with (`token`).
 
+#[cfg(unix)]
+mod pipe;
 mod slab;
 mod wake;
 
 use std::collections::BTreeMap;
 #[cfg(unix)]
-use std::io::Write;
+use std::io::{self, Write};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::task::Waker;
@@ -13,6 +15,8 @@ use std::time::Duration;
 
 use winddown_core::Milestone;
 
+#[cfg(unix)]
+use self::pipe::{Pipe, Pipes};
 use self::slab::Slab;
 use self::wake::Wakes;
 pub(crate) use self::wake::{Due, wake_all};
@@ -55,6 +59,8 @@ struct Lists {
     /// Rung at the refusal.
     #[cfg(unix)]
     ropes: Vec<Weak<UnixStream>>,
+    #[cfg(unix)]
+    pipes: Pipes,
     wakes: Wakes,
 }
 
@@ -91,10 +97,14 @@ impl Waiters {
         let channels = up_to(&mut lists.channels, milestone);
         #[cfg(unix)]
         let ropes = if milestone >= Milestone::Refusing { std::mem::take(&mut lists.ropes) } else { Vec::new() };
+        #[cfg(unix)]
+        let writers = lists.pipes.take_writers(milestone);
         drop(lists);
         // Their senders go, and the receivers are disconnected.
         #[cfg(feature = "crossbeam-channel")]
         drop(channels);
+        #[cfg(unix)]
+        writers.into_iter().for_each(pipe::Writer::tell);
         #[cfg(unix)]
         ropes.iter().for_each(ring);
         due
@@ -140,6 +150,33 @@ impl Waiters {
             return channel().1;
         }
         lists.channels.entry(milestone).or_insert_with(channel).1.clone()
+    }
+
+    /// Returns the reading end of the pipe that becomes readable when this milestone is reached, and makes the pipe at the
+    /// first call.
+    #[cfg(unix)]
+    pub(crate) fn pipe(&self, milestone: Milestone) -> io::Result<Arc<UnixStream>> {
+        let found = self.lists.lock().pipes.find(milestone);
+        if let Some(reader) = found {
+            return Ok(reader);
+        }
+        // Made without the lock: the driver may want it.
+        let pipe = Pipe::new()?;
+        let mut lists = self.lists.lock();
+        if let Some(reader) = lists.pipes.find(milestone) {
+            // Another thread was first. This one's pipe is closed without the lock.
+            drop(lists);
+            return Ok(reader);
+        }
+        let reader = pipe.reader();
+        let replaced = lists.pipes.put(milestone, pipe);
+        // Its list was taken: no thread is left to tell it.
+        let reached = lists.taken >= Some(milestone);
+        let writer = if reached { lists.pipes.take_writer(milestone) } else { None };
+        drop(lists);
+        drop(replaced);
+        writer.into_iter().for_each(pipe::Writer::tell);
+        Ok(reader)
     }
 
     /// Writes a byte into `rope` when the program refuses: for who waits for descriptors. It must not block.

@@ -9,9 +9,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::os::unix::thread::JoinHandleExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Sends a signal to a process.
@@ -75,6 +77,26 @@ pub unsafe fn fork() -> io::Result<libc::pid_t> {
     let pid = unsafe { libc::fork() };
     check(pid)?;
     Ok(pid)
+}
+
+/// Has a thread run a signal handler that does nothing (SIGUSR2's), whatever it waits in.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn disturb<T>(thread: &JoinHandle<T>) -> io::Result<()> {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: all zeros is an action without flags and with an empty mask; the handler does nothing, and is valid for ever. The
+    // thread has not been joined, so its number is still its own.
+    unsafe {
+        let mut action = std::mem::zeroed::<libc::sigaction>();
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        check(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()))?;
+        match libc::pthread_kill(thread.as_pthread_t(), libc::SIGUSR2) {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
 }
 
 /// Waits for a child: its exit code, or 128 + the signal that it died of, as a shell has it.

@@ -264,6 +264,14 @@ fn a_child_forked_after_build_winds_down_too() {
 }
 
 #[test]
+fn a_forked_child_s_wind_down_does_not_tell_its_parent_s_descriptors() {
+    let end = victim(&["forked-descriptor"]).end();
+    end.assert_code(0).assert_said("child: None and false").assert_said("child: Some(true) and false");
+    assert!(!end.output.contains("parent: true"), "{}", end.output);
+    end.assert_said("parent, asked: true");
+}
+
+#[test]
 fn a_scope_with_a_straggler_is_left_by_the_documented_pattern() {
     let child = ready(&["scope"]);
     child.signal(SIGTERM);

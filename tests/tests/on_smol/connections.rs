@@ -170,3 +170,21 @@ fn a6_a_lingering_close_ends_at_its_limit_and_when_the_peer_is_gone() {
         block_on(connection.lingering_close(Duration::MAX)).unwrap();
     });
 }
+
+/// The reactor gives it back, too.
+#[test]
+fn a_stream_that_is_given_away_is_not_cut() {
+    must_end(|| {
+        let (_, shutdown) = timed();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let connection = Connection::new(ours, &shutdown).unwrap();
+        let mut stream = connection.into_stream().unwrap();
+        shutdown.trigger(Reason::Requested);
+        assert_clean(&block_on(shutdown.run()).report);
+        stream.write_all(b"an answer").unwrap();
+        drop(stream);
+        let mut answer = String::new();
+        theirs.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "an answer");
+    });
+}

@@ -3,6 +3,7 @@
 mod alone;
 mod children;
 mod connections;
+mod holding;
 mod hooks;
 mod late_hooks;
 mod leaving;

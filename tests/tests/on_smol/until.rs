@@ -151,6 +151,26 @@ fn a_stream_ends_for_ever() {
     });
 }
 
+/// A goodbye goes through what has not ended.
+#[test]
+fn an_ended_writer_can_still_be_written_to_from_within() {
+    must_end(|| {
+        let shutdown = timed().1.build().unwrap();
+        let (ours, mut theirs) = pair();
+        let mut until = Until::new(&shutdown.token(), ours);
+        shutdown.trigger(Reason::Requested);
+        block_on(async {
+            assert_eq!(until.write(b"refused").await.unwrap_err().kind(), ErrorKind::ConnectionAborted);
+            until.get_mut().write_all(b"bye").await.unwrap();
+            assert!(until.get_ref().get_ref().peer_addr().is_ok());
+            drop(until);
+            let mut all = String::new();
+            theirs.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all, "bye");
+        });
+    });
+}
+
 /// One that has ended by itself has, without anybody.
 #[test]
 fn what_ends_by_itself_ends() {

@@ -2,9 +2,13 @@
 //! in `scenarios`.
 
 mod admission;
+mod descriptors;
 mod futures;
+mod holding;
+mod interruptible;
 mod report;
 mod strangers;
+mod streams;
 mod waiting;
 
 use std::thread;

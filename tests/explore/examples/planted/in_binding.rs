@@ -88,6 +88,22 @@ pub(super) const IN_BINDING: &[Bug] = &[
         says: "asked for, and never told",
     },
     Bug {
+        what: "P4: a descriptor that is asked for late is never told",
+        file: WAIT,
+        from: "let reached = lists.taken >= Some(milestone);",
+        to: "let reached = lists.taken > Some(Milestone::Done);",
+        by: Loom("shutdown::a_descriptor_against_the_trigger"),
+        says: "asked for, and never told",
+    },
+    Bug {
+        what: "of two threads that ask for a descriptor each makes a pipe",
+        file: WAIT,
+        from: "        if let Some(reader) = lists.pipes.find(milestone) {",
+        to: "        if let Some(reader) = lists.pipes.find(milestone).filter(|_| false) {",
+        by: Loom("shutdown::a_descriptor_against_the_trigger"),
+        says: "two pipes were made",
+    },
+    Bug {
         what: "P5: the time of the trigger is that of whoever last saw nobody ask",
         file: TRIGGER,
         from: "self.asked_at.fetch_min(nanos(now), Ordering::Relaxed);",

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use loom::sync::Mutex;
 use loom::thread;
@@ -48,6 +49,7 @@ impl AsFd for Crowd {
 
 impl Listener for Crowd {
     type Stream = Stream;
+    type Address = ();
 
     fn accept_one(&self) -> io::Result<Stream> {
         let mut free = self.1.0.lock().unwrap();
@@ -63,8 +65,16 @@ impl Listener for Crowd {
         "a crowd".to_owned()
     }
 
-    fn shut_the_door(&self) -> bool {
-        true
+    fn bound_to(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shut_the_door(&self) -> io::Result<Duration> {
+        Ok(Duration::ZERO)
+    }
+
+    fn member(&self) -> io::Result<Option<u64>> {
+        Ok(None)
     }
 }
 

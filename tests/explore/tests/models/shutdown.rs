@@ -1,6 +1,12 @@
 //! The thread binding whole: those who wait, those who cancel, and the driver that the wind-down is handed to. A wake that
 //! is lost, a lock that is held too long and a thread that is left behind are deadlocks to loom.
 
+#[cfg(unix)]
+use std::io::Read;
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -212,5 +218,25 @@ fn a_channel_against_the_trigger() {
         assert_clean(&shutdown.run().report);
         let receiver = asker.join().unwrap();
         assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Disconnected, "asked for, and never told");
+    });
+}
+
+/// P4: a descriptor that is asked for while its time comes, by two threads of which one makes the pipe.
+#[cfg(unix)]
+#[test]
+fn a_descriptor_against_the_trigger() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let askers = [(); 2].map(|()| {
+            let theirs = shutdown.clone();
+            thread::spawn(move || theirs.token().descriptor().unwrap())
+        });
+        assert!(shutdown.trigger(Reason::Requested));
+        assert_clean(&shutdown.run().report);
+        let [one, other] = askers.map(|asker| asker.join().unwrap());
+        assert_eq!(one.as_raw_fd(), other.as_raw_fd(), "two pipes were made");
+        let mut reader = UnixStream::from(one.as_fd().try_clone_to_owned().unwrap());
+        reader.set_nonblocking(true).unwrap();
+        assert_eq!(reader.read(&mut [0]).ok(), Some(0), "asked for, and never told");
     });
 }

@@ -48,6 +48,7 @@ fn main() -> Result<ExitCode, Anything> {
         "reclaimed" => special::reclaimed(),
         "many" => special::many(),
         "forked" => special::forked(),
+        "forked-descriptor" => special::forked_descriptor(),
         "forked-counting" => stripes::forked(),
         "unfenced" => stripes::unfenced(),
         "unfenced-later" => stripes::unfenced_later(),

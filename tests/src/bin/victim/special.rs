@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use winddown::{Budget, Exit, FromEnv, Milestone, Reason, Shutdown, Stage};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use winddown::{Budget, Exit, FromEnv, Milestone, Reason, Shutdown, Stage, TokenDescriptor};
 use winddown_tests::sys::{self, Counting};
 use winddown_tests::waker::block_on;
 
@@ -167,6 +168,34 @@ pub(crate) fn forked() -> Result<ExitCode, Anything> {
     }
     // The parent only hands the signal on.
     Ok(u8::try_from(sys::wait_for(child)?)?.into())
+}
+
+/// Forked twice with a descriptor of a token. Each child winds down: one with the descriptor that it has from its parent, and one that
+/// makes its own.
+pub(crate) fn forked_descriptor() -> Result<ExitCode, Anything> {
+    let tells = |descriptor: &TokenDescriptor| -> Result<bool, Anything> {
+        Ok(poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&Timespec::default()))? > 0)
+    };
+    let shutdown = Shutdown::builder().build()?;
+    let ours = shutdown.token().descriptor()?;
+    for makes_its_own in [false, true] {
+        // SAFETY: the only other thread is the driver's, which sleeps without a lock.
+        #[expect(unsafe_code, reason = "a fork is what is tested")]
+        let child = unsafe { sys::fork() }?;
+        if child == 0 {
+            sys::alarm(100);
+            let theirs = if makes_its_own { Some(shutdown.token().descriptor()?) } else { None };
+            shutdown.trigger(Reason::Requested);
+            let exit = shutdown.run();
+            println!("child: {:?} and {}", theirs.as_ref().map(tells).transpose()?, tells(&ours)?);
+            return Ok(code(exit));
+        }
+        assert_eq!(sys::wait_for(child)?, 0);
+        println!("parent: {}", tells(&ours)?);
+    }
+    shutdown.trigger(Reason::Requested);
+    println!("parent, asked: {}", tells(&ours)?);
+    Ok(code(shutdown.run()))
 }
 
 /// Forked while the parent's driver is draining: the child's own `run` ends all the same.
