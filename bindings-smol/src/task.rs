@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
-use winddown::{Child, Lost, Priority, Refused, Token};
+use winddown::{Child, Lost, OwnedPass, Priority, Reason, Refused, Token};
 
 use crate::Shutdown;
 
@@ -41,11 +41,13 @@ pub struct Tasks {
     spawn: Arc<dyn Fn(Spawned) + Send + Sync>,
     label: Cow<'static, str>,
     class: Priority,
+    /// The work that they are parts of.
+    whole: Option<Arc<OwnedPass>>,
 }
 
 impl Tasks {
     pub(crate) fn new(shutdown: Shutdown, spawn: impl Fn(Spawned) + Send + Sync + 'static) -> Self {
-        Self { shutdown, spawn: Arc::new(spawn), label: "task".into(), class: Priority::default() }
+        Self { shutdown, spawn: Arc::new(spawn), label: "task".into(), class: Priority::default(), whole: None }
     }
 
     #[cfg(all(unix, feature = "http"))]
@@ -69,6 +71,33 @@ impl Tasks {
     #[must_use]
     pub fn priority(&self, class: Priority) -> Self {
         Self { class, ..self.clone() }
+    }
+
+    /// The same for parts of work that was admitted: they are never refused while what this returns is alive, even when all other
+    /// work is. They have the class of the whole. Whoever has what this returns, or a clone, holds the pass.
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use winddown_smol::{Reason, Shutdown};
+    ///
+    /// let shutdown = Shutdown::builder().build()?;
+    /// let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+    /// let parts = tasks.within(shutdown.enter_owned().expect("running"));
+    /// let order = tasks.label("order").spawn(async move {
+    ///     // The wind-down has begun meanwhile, perhaps.
+    ///     let stock = parts.label("stock").spawn(async { 1 }).expect("a part of admitted work");
+    ///     let bill = parts.label("bill").spawn(async { 2 }).expect("a part of admitted work");
+    ///     stock.await.unwrap() + bill.await.unwrap()
+    /// }).expect("running");
+    /// shutdown.trigger(Reason::Requested);
+    /// assert_eq!(order.await, Ok(3));
+    /// # Ok::<_, winddown_smol::BuildError>(())
+    /// # })?;
+    /// # Ok::<_, winddown_smol::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn within(&self, pass: OwnedPass) -> Self {
+        Self { whole: Some(Arc::new(pass)), ..self.clone() }
     }
 
     /// Spawns a future.
@@ -97,7 +126,11 @@ impl Tasks {
     {
         let stop = self.shutdown.token().child();
         let future = task(stop.token());
-        let tracked = self.shutdown.work().priority(self.class).label(self.label.clone()).track(future)?;
+        let work = self.shutdown.work().priority(self.class).label(self.label.clone());
+        let tracked = match &self.whole {
+            Some(whole) => work.track_part(whole, future)?,
+            None => work.track(future)?,
+        };
         let (sender, result) = oneshot::channel();
         // Nobody may want to know.
         (self.spawn)(Box::pin(async { drop(sender.send(tracked.await)) }));
@@ -120,9 +153,9 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Asks it to stop: its token tells. What it does then is its own affair.
+    /// Asks it to stop: its token tells, with [`Reason::Requested`]. What it does then is its own affair.
     pub fn stop(&self) {
-        self.stop.stop();
+        self.stop.stop(Reason::Requested);
     }
 }
 

@@ -107,4 +107,9 @@ impl<S: Stream + Unpin> Stream for Until<S> {
         }
         Pin::new(&mut self.inner).poll_next(context)
     }
+
+    /// At most as many as are left in the stream; it may end before.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.inner.size_hint().1)
+    }
 }

@@ -49,6 +49,13 @@ impl OwnedPass {
     }
 }
 
+impl OwnedPass {
+    /// The class of its gate. (The late gate is for work of class Critical.)
+    fn class(&self) -> Priority {
+        Priority::ALL.into_iter().find(|class| *class as usize == self.0.holder().gate).unwrap_or_default()
+    }
+}
+
 /// A pass, borrowed or owned, whose holder is named in the report should it be late.
 #[must_use = "dropped at once, it admits nothing"]
 pub struct Labelled<P> {
@@ -217,6 +224,31 @@ impl<'a> LabelledWork<'a> {
     pub fn track<F: Future>(self, future: F) -> Result<Tracked<F>, Refused> {
         let (shutdown, class, label) = (self.work.shutdown, self.work.class, self.label.clone());
         let pass = self.enter_owned()?;
+        Ok(Tracked::new(shutdown, class, label, pass, future))
+    }
+
+    /// As [`track`](Self::track), for a part of work that was admitted: never refused while that work holds its pass, even when
+    /// all other work is. The part has the class of the whole.
+    ///
+    /// ```
+    /// use winddown::{Reason, Shutdown};
+    ///
+    /// let shutdown = Shutdown::builder().build()?;
+    /// let order = shutdown.enter_owned().expect("running");
+    /// shutdown.trigger(Reason::Requested);
+    /// let stock = shutdown.work().label("stock").track_part(&order, async { 1 });
+    /// assert!(stock.is_ok());
+    /// # Ok::<(), winddown::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`OwnedPass::split`]; the future is then dropped.
+    #[track_caller]
+    pub fn track_part<F: Future>(self, whole: &OwnedPass, future: F) -> Result<Tracked<F>, Refused> {
+        let class = whole.class();
+        let (shutdown, label) = (self.work.shutdown, self.label.clone());
+        let pass = self.priority(class).register(whole.split()?, Location::caller());
         Ok(Tracked::new(shutdown, class, label, pass, future))
     }
 

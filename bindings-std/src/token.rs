@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use winddown_core::Milestone;
+use winddown_core::{Milestone, Reason};
 
 pub use self::cancelled::Cancelled;
 use self::child::Branch;
@@ -70,6 +70,19 @@ impl Token {
         }
     }
 
+    /// Returns why it is time to stop: what [`Child::stop`] was told, or what the wind-down was triggered with. `None`: it is not
+    /// time to stop.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        if !self.should_stop() {
+            return None;
+        }
+        match &self.branch {
+            Some(branch) => branch.reason(),
+            None => self.inner.trigger.lifecycle.load().reason(),
+        }
+    }
+
     /// Sleeps until it is time to stop.
     pub fn wait(&self) {
         self.sleep_until(None);
@@ -109,8 +122,9 @@ impl Token {
         Cancelled::new(self.clone())
     }
 
-    /// Runs a future until it is time to stop, and drops it then: `None`. One that is ready at its poll is not lost, also if
-    /// it is time to stop by then.
+    /// Runs a future until it is time to stop, and drops it then: `None`. If it is time to stop already, the future is not polled.
+    /// So a loop whose futures are always ready ends, too. At a later poll the future comes first: a result that is ready by then
+    /// is not lost.
     ///
     /// ```
     /// # fn main() -> Result<(), winddown::BuildError> {
@@ -129,6 +143,9 @@ impl Token {
     pub fn run_until<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> + use<F> {
         let mut cancelled = self.cancelled();
         async move {
+            if cancelled.token().should_stop() {
+                return None;
+            }
             let mut future = pin!(future);
             poll_fn(|context| match future.as_mut().poll(context) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),

@@ -12,7 +12,9 @@ use crate::sync::Arc;
 
 /// A group of threads, or of anything, that one can wait for. Clones are the same group.
 ///
-/// It is sealed by the first wait: nobody joins any more, and when the last member has left the wait is over.
+/// It is sealed by the first wait: from then on [`join`](Self::join) is refused, and when the last member has left the wait is over.
+/// So "done" is final, and every wait ends. In a group that admitted new members while a thread waits (crossbeam's does), a member
+/// that joins after the last one left would belong to no wait. A member's own parts are admitted all the same: [`Member::split`].
 ///
 /// ```
 /// let workers = winddown::WaitGroup::new();

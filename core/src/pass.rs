@@ -71,6 +71,12 @@ pub struct OwnedPass<H: Deref<Target: AnyGate>> {
 }
 
 impl<H: Deref<Target: AnyGate>> OwnedPass<H> {
+    /// Returns what leads to its gate.
+    #[must_use]
+    pub const fn holder(&self) -> &H {
+        &self.holder
+    }
+
     #[inline]
     pub(crate) fn new(holder: H) -> Result<Self, Refused> {
         holder.admit()?;

@@ -116,7 +116,7 @@ fn winds_down(run: Executor) {
             let mut ended = handle.ended();
             // Polled once: the hook is its.
             std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut ended).poll(context).is_ready())).await;
-            child.stop();
+            child.stop(Reason::Requested);
             handle.trigger(Reason::Requested);
             assert_clean(&ended.await.report);
         };

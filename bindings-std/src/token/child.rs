@@ -5,11 +5,11 @@ use std::ops::Deref;
 use std::pin::pin;
 use std::task::{Context, Wake, Waker};
 
-use winddown_core::Milestone;
+use winddown_core::{Milestone, Reason};
 
 use super::{Cancelled, Token};
 use crate::inner::Inner;
-use crate::sync::Arc;
+use crate::sync::{Arc, OnceLock};
 use crate::wait::Waiters;
 
 /// Stops a part of the program. From [`Token::child`]; it is a [`Token`] of that part, to be cloned for those who wait.
@@ -25,7 +25,8 @@ use crate::wait::Waiters;
 ///
 /// let shutdown = Shutdown::builder().build()?;
 /// let (one, other) = (shutdown.token().child(), shutdown.token().child());
-/// one.stop();
+/// one.stop(Reason::Requested);
+/// assert_eq!(one.reason(), Some(Reason::Requested));
 /// assert!(one.should_stop() && !other.should_stop());
 /// shutdown.trigger(Reason::Requested);
 /// assert!(other.should_stop());
@@ -49,6 +50,8 @@ pub(super) struct Branch {
 struct Knot {
     inner: Arc<Inner>,
     waiters: Waiters,
+    /// Why the child was stopped; unset if it was not, or along with its parent.
+    reason: OnceLock<Reason>,
 }
 
 /// The only milestone that a child knows.
@@ -57,7 +60,7 @@ const STOPPED: Milestone = Milestone::Triggered;
 impl Child {
     pub(super) fn new(parent: &Token) -> Self {
         let inner = parent.inner.clone();
-        let knot = Arc::new(Knot { inner: inner.clone(), waiters: Waiters::default() });
+        let knot = Arc::new(Knot { inner: inner.clone(), waiters: Waiters::default(), reason: OnceLock::new() });
         let mut cancelled = parent.cancelled();
         if pin!(&mut cancelled).poll(&mut Context::from_waker(&Waker::from(knot.clone()))).is_ready() {
             // Nobody will wake it. Those who sleep or poll would ask the parent first, but a channel is only told.
@@ -68,8 +71,11 @@ impl Child {
         Self { token, knot }
     }
 
-    /// Tells everybody who waits for this child, or for a child of it. Tasks are woken on the calling thread.
-    pub fn stop(&self) {
+    /// Tells everybody who waits for this child, or for a child of it. Tasks are woken on the calling thread. The first call's
+    /// reason is kept, for [`Token::reason`].
+    pub fn stop(&self, reason: Reason) {
+        // A second one is too late.
+        let _ = self.knot.reason.set(reason);
         self.knot.stop();
     }
 
@@ -97,6 +103,13 @@ impl fmt::Debug for Child {
 impl Branch {
     pub(super) fn has_stopped(&self) -> bool {
         self.knot.waiters.has_reached(STOPPED) || self.parent.token().should_stop()
+    }
+
+    /// Its own reason, or its parent's.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        // Pairs with the release in `reach`, after the reason was set.
+        let own = self.knot.waiters.has_reached(STOPPED).then(|| self.knot.reason.get().copied()).flatten();
+        own.or_else(|| self.parent.token().reason())
     }
 
     pub(super) fn list(&self) -> (&Waiters, Milestone) {

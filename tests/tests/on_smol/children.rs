@@ -60,13 +60,13 @@ fn a_stop_is_heard_by_the_child_and_its_children_only() {
         let (noop, counts) = counted();
         let deaf: Vec<_> = [&token, &other].map(|token| registered(token, &noop)).into();
         let receivers = [&token, &*other].map(Token::receiver);
-        one.stop();
+        one.stop(Reason::Requested);
         all_return(threads);
         assert!([&one, &grandchild, &second].iter().all(|child| child.should_stop()));
         assert!(!token.should_stop() && !other.should_stop() && !shutdown.is_shutting_down());
         assert!(receivers.iter().all(|receiver| receiver.try_recv() == Err(TryRecvError::Empty)));
         assert_eq!(counts.wakes(), 0);
-        one.stop();
+        one.stop(Reason::Requested);
         drop(deaf);
     });
 }
@@ -79,7 +79,7 @@ fn a_grandchild_stops_alone() {
         let [grandchild, other] = [child.child(), child.child()];
         let threads = waiting(&grandchild);
         // From any clone.
-        grandchild.clone().stop();
+        grandchild.clone().stop(Reason::Requested);
         all_return(threads);
         assert!(grandchild.should_stop() && !child.should_stop() && !other.should_stop());
     });
@@ -111,7 +111,7 @@ fn a_child_that_comes_after_the_stop_tells_at_once() {
     must_end(|| {
         let shutdown = timed().1.build().unwrap();
         let child = shutdown.token().child();
-        child.stop();
+        child.stop(Reason::Requested);
         let of_child = child.child();
         let of_grandchild = of_child.child();
         shutdown.trigger(Reason::Requested);
@@ -121,7 +121,7 @@ fn a_child_that_comes_after_the_stop_tells_at_once() {
         for late in [of_child, of_grandchild, of_root, of_the_end] {
             assert!(late.should_stop());
             all_return(waiting(&late));
-            late.stop();
+            late.stop(Reason::Requested);
             all_return(waiting(&late));
         }
     });
@@ -145,7 +145,7 @@ fn p4_a_child_that_comes_with_the_stop_is_told() {
                     assert!(child.receiver().recv().is_err() && child.should_stop());
                 }),
             ];
-            parent.stop();
+            parent.stop(Reason::Requested);
             shutdown.trigger(Reason::Requested);
             all_return(threads);
         }
@@ -167,7 +167,7 @@ fn children_keep_the_wakers_of_those_who_wait_and_no_longer() {
     assert_eq!(Arc::strong_count(&share), 2);
     let stopped = shutdown.token().child();
     let waiting = registered(&stopped, &waker);
-    stopped.stop();
+    stopped.stop(Reason::Requested);
     assert_eq!(Arc::strong_count(&share), 2, "woken by value");
     drop(waiting);
     shutdown.trigger(Reason::Requested);
@@ -191,7 +191,7 @@ fn p7_a_waker_of_a_child_that_panics_is_reported_and_keeps_nobody_from_being_wok
                     .chain([registered(&grandchild, &good), registered(child, &good)])
             })
             .collect();
-        children[0].stop();
+        children[0].stop(Reason::Requested);
         assert_eq!(counts.wakes(), 3);
         shutdown.trigger(Reason::Requested);
         let report = shutdown.threads().run().report;
@@ -220,7 +220,7 @@ fn p9_a_waker_of_a_child_may_register_stop_and_drop() {
             // Its own is told already, and one that is made now.
             assert_eq!(poll(&mut own.cancelled(), &polls), Poll::Ready(()));
             assert!(own.child().should_stop());
-            stops.stop();
+            stops.stop(Reason::Requested);
             let mut others = theirs.lock().unwrap();
             drop((others.pop(), others.pop()));
             others.push(registered(&root, &polls));
@@ -228,7 +228,7 @@ fn p9_a_waker_of_a_child_may_register_stop_and_drop() {
             sender.send(()).unwrap();
         });
         let kept = [registered(&child, &does), registered(&child.child(), &does)];
-        child.stop();
+        child.stop(Reason::Requested);
         assert_eq!(done.try_iter().count(), 2);
         assert!(other.should_stop());
         // The one of `other`; the one of `child`, which was due already.
@@ -254,7 +254,7 @@ fn p9_a_waker_of_the_parent_may_drop_and_stop_its_children() {
         let stops = stopped.clone();
         let does = waker(move || {
             drop(family.lock().unwrap().take());
-            stops.stop();
+            stops.stop(Reason::Requested);
         });
         let kept = registered(&root, &does);
         shutdown.trigger(Reason::Requested);
@@ -280,4 +280,21 @@ fn a_child_knows_at_once_what_its_parent_knows() {
         assert!(knew.recv().unwrap());
         assert_clean(&shutdown.threads().run().report);
     });
+}
+
+#[test]
+fn a_child_keeps_the_first_reason_it_was_stopped_for_and_else_has_its_parents() {
+    let shutdown = timed().1.build().unwrap();
+    let (one, other) = (shutdown.token().child(), shutdown.token().child());
+    let grandchild = one.child();
+    assert_eq!((one.reason(), shutdown.token().reason()), (None, None));
+    one.stop(Reason::Failure);
+    one.stop(Reason::Interrupt);
+    assert_eq!([one.reason(), grandchild.reason()], [Some(Reason::Failure); 2]);
+    shutdown.trigger(Reason::Signal(15));
+    assert_eq!([one.reason(), other.reason()], [Some(Reason::Failure), Some(Reason::Signal(15))]);
+    assert_eq!(shutdown.token().reason(), Some(Reason::Signal(15)));
+    // Stopped after its parent: its own call came too late to be the reason for which it stopped, but it is kept.
+    other.stop(Reason::Interrupt);
+    assert_eq!(shutdown.token_at(Milestone::Closing).reason(), None);
 }

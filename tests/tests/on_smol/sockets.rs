@@ -331,3 +331,35 @@ fn starving() {
     println!("processor time: {}", sys::processor_time().as_secs_f64());
     assert_clean(&exit.report);
 }
+
+/// P7 (case 19): a listener that fails is told, whatever the stream of connections makes of the error.
+#[test]
+fn p7_a_listener_that_fails_under_http_triggers_the_wind_down() {
+    must_end(|| {
+        block_on(async {
+            let shutdown = Shutdown::builder().budget(Budget::new(secs(10))).build().unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let other = listener.try_clone().unwrap();
+            let incoming = Incoming::new(Async::new(listener).unwrap(), &shutdown).unwrap();
+            let address = incoming.local_addr().unwrap();
+            assert_eq!(address, other.local_addr().unwrap());
+            let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+            let hello = hyper::service::service_fn(|_| async {
+                Ok::<_, std::convert::Infallible>(hyper::Response::new("hello".to_owned()))
+            });
+            let served = smol::spawn(winddown_smol::http::serve(
+                incoming,
+                hyper::server::conn::http1::Builder::new(),
+                hello,
+                tasks,
+            ));
+            TcpStream::from(std::os::fd::OwnedFd::from(other)).shutdown(std::net::Shutdown::Read).unwrap();
+            served.await;
+            let report = shutdown.run().await.report;
+            assert_eq!((report.reason, report.outcome), (Reason::Failure, Outcome::Failed));
+            let [failure] = &report.failures[..] else { panic!("one failure: {report}") };
+            let expected = format!("listener on {address}: Invalid argument");
+            assert!(failure.part == winddown::Part::Listener && failure.what.starts_with(&expected), "{failure:?}");
+        });
+    });
+}

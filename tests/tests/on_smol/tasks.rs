@@ -349,3 +349,47 @@ fn a_local_executor_runs_tracked_futures_of_its_thread() {
         assert_eq!((count.get(), &*report.stragglers[0].label), (21, "endless"));
     });
 }
+
+/// P2 and P3: an order that was admitted is finished in the drain, with tasks for its parts that begin only then.
+#[test]
+fn p3_an_admitted_task_spawns_its_parts_while_all_else_is_refused() {
+    must_end(|| {
+        let executor = std::sync::Arc::new(smol::Executor::new());
+        let shutdown = timed().1.build().unwrap();
+        let spawner = executor.clone();
+        let tasks = shutdown.tasks(move |task| spawner.spawn(task).detach());
+        let parts = tasks.within(shutdown.work().priority(Priority::High).enter_owned().unwrap());
+        let refusing = shutdown.token_at(Milestone::Refusing);
+        let others = tasks.clone();
+        let order = tasks.label("order").spawn(async move {
+            refusing.cancelled().await;
+            assert_eq!(others.spawn(async {}).unwrap_err(), Refused::Closed);
+            let stock = parts.label("stock").spawn(async { 1 }).unwrap();
+            let bill = parts.label("bill").spawn(async { 2 }).unwrap();
+            drop(parts);
+            stock.await.unwrap() + bill.await.unwrap()
+        });
+        let order = order.unwrap();
+        shutdown.trigger(Reason::Requested);
+        assert_eq!(block_on(executor.run(order)), Ok(3));
+        assert_clean(&block_on(shutdown.run()).report);
+    });
+}
+
+/// P7: a part has a name of its own.
+#[test]
+fn p7_a_part_that_is_late_is_named_with_the_class_of_the_whole() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let shutdown = builder.build().unwrap();
+        let whole = shutdown.work().priority(Priority::High).enter_owned().unwrap();
+        let part = shutdown.work().label("part").track_part(&whole, pending::<()>()).unwrap();
+        drop(whole);
+        shutdown.trigger(Reason::Requested);
+        clock.advance(secs(60));
+        let report = block_on(shutdown.run()).report;
+        drop(part);
+        let [straggler] = &report.stragglers[..] else { panic!("one: {report}") };
+        assert_eq!((&*straggler.label, straggler.class), ("part", Priority::High));
+    });
+}

@@ -142,7 +142,7 @@ fn a_stream_ends_for_ever() {
             (first, last, until.next().await, until)
         });
         is_pending.recv().unwrap();
-        child.stop();
+        child.stop(Reason::Requested);
         let (first, last, again, until) = consumer.join().unwrap();
         assert_eq!((first, last, again), (Some(1), None, None));
         sender.try_send(2).unwrap();
@@ -184,4 +184,11 @@ fn what_ends_by_itself_ends() {
             assert_eq!((numbers.next().await, numbers.next().await, numbers.next().await), (Some(1), Some(2), None));
         }));
     });
+}
+
+#[test]
+fn until_has_at_most_as_many_items_as_its_stream() {
+    let shutdown = timed().1.build().unwrap();
+    let numbers = Until::new(&shutdown.token(), futures_lite::stream::iter([1, 2, 3]));
+    assert_eq!(futures_lite::Stream::size_hint(&numbers), (0, Some(3)));
 }

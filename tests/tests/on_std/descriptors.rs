@@ -98,7 +98,7 @@ fn a_child_s_descriptor_tells_for_the_child_and_for_the_whole() {
         let shutdown = timed().1.build().unwrap();
         let (whole, part, other) = (shutdown.token(), shutdown.token().child(), shutdown.token().child());
         let [whole, told, others] = [&whole, &*part, &*other].map(|token| token.descriptor().unwrap());
-        part.stop();
+        part.stop(Reason::Requested);
         assert!(tells(&told) && !tells(&whole) && !tells(&others));
         shutdown.trigger(Reason::Requested);
         wait(&whole);

@@ -77,7 +77,7 @@ fn a_task_and_a_thread_against_the_stop() {
             told(&other.0, &other.1);
         });
         before.note(1);
-        child.stop();
+        child.stop(Reason::Requested);
         task.join().unwrap();
         waiter.join().unwrap();
         assert!(!shutdown.is_shutting_down(), "the part is not the whole");
@@ -93,7 +93,7 @@ fn the_stop_against_the_trigger() {
         let (bell, child) = (Bell::new(), shutdown.token().child());
         let mut cancelled = child.cancelled();
         assert!(bell.poll(&mut cancelled).is_pending());
-        let stopper = thread::spawn(move || child.stop());
+        let stopper = thread::spawn(move || child.stop(Reason::Requested));
         assert!(shutdown.trigger(Reason::Requested));
         bell.run(&mut cancelled);
         assert_clean(&shutdown.run().report);
@@ -150,7 +150,7 @@ fn a_grandchild_against_the_stop() {
         let child = shutdown.token().child();
         let grandchild = child.child();
         let task = thread::spawn(move || Bell::new().run(&mut grandchild.cancelled()));
-        child.stop();
+        child.stop(Reason::Requested);
         task.join().unwrap();
         assert!(!shutdown.is_shutting_down(), "the part is not the whole");
     });
@@ -182,7 +182,7 @@ fn a_waker_that_comes_back() {
             drop(self.0.child());
             let other = self.1.lock().unwrap().take();
             if let Some((other, cancelled)) = other {
-                other.stop();
+                other.stop(Reason::Requested);
                 drop(cancelled);
             }
         }
@@ -212,7 +212,7 @@ fn a_waker_that_comes_back() {
         }
         drop(dropped);
         let theirs = child.clone();
-        let stopper = thread::spawn(move || theirs.stop());
+        let stopper = thread::spawn(move || theirs.stop(Reason::Requested));
         assert!(shutdown.trigger(Reason::Requested));
         stopper.join().unwrap();
         assert!(poll(&mut woken, Waker::noop()).is_ready());
