@@ -14,22 +14,24 @@ fn main() {
 #[cfg(unix)]
 mod unix {
     use std::error::Error;
-    use std::io;
-    use std::net::TcpListener;
+    use std::io::{self, Write};
+    use std::net::{SocketAddr, TcpListener};
     use std::time::Duration;
 
     use smol::Async;
     use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use smol::stream::StreamExt;
-    use winddown_smol::{Budget, Connection, Exit, FromEnv, Incoming, Milestone, Notice, Shutdown, Stream, Token};
+    use winddown_smol::{Budget, Connection, Exit, FromEnv, Incoming, Milestone, Shutdown, Stream, Token};
 
     pub(crate) async fn run() -> Result<Exit, Box<dyn Error>> {
+        // Before the listener, so that a SIGTERM is heard as soon as a client can connect.
         let shutdown = Shutdown::builder()
             .budget(Budget::new(Duration::from_secs(10)).overridden_by_env()?)
             .signals()
-            .observer(|notice: &Notice| println!("{notice}"))
+            .observer(winddown_smol::lines_to(io::stdout()))
             .build()?;
-        let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
+        let address: SocketAddr = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0").parse()?;
+        let listener = Async::<TcpListener>::bind(address)?;
         let address = listener.get_ref().local_addr()?;
         let mut incoming = Incoming::new(listener, &shutdown)?;
         let refusing = shutdown.token_at(Milestone::Refusing);
@@ -38,18 +40,18 @@ mod unix {
                 let refusing = refusing.clone();
                 smol::spawn(async move {
                     if let Err(error) = echo(connection?, refusing).await {
-                        eprintln!("echo: {error}");
+                        let _ = writeln!(io::stderr(), "echo: {error}");
                     }
                     io::Result::Ok(())
                 })
                 .detach();
             }
         });
-        println!("echo is up on {address}, as process {}", std::process::id());
+        let _ = writeln!(io::stdout(), "echo is up on {address}, as process {}", std::process::id());
 
         let exit = shutdown.run().await;
         accept.await;
-        println!("\n{}", exit.report);
+        let _ = writeln!(io::stdout(), "\n{}", exit.report);
         Ok(exit)
     }
 

@@ -14,8 +14,8 @@ fn main() {
 #[cfg(unix)]
 mod unix {
     use std::error::Error;
-    use std::io;
-    use std::net::{TcpListener, TcpStream};
+    use std::io::{self, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::thread;
     use std::time::Duration;
 
@@ -23,7 +23,7 @@ mod unix {
     use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use smol::stream::StreamExt;
     use smol::{Async, LocalExecutor};
-    use winddown::{Budget, Exit, Notice, OwnedBusy, Shutdown, Stage, WaitGroup};
+    use winddown::{Budget, Exit, FromEnv, OwnedBusy, Shutdown, Stage, WaitGroup};
     use winddown_smol::{Connection, Incoming};
 
     /// A number, who wants to know, and what makes the connection busy: that goes with the work, to the thread and back.
@@ -36,28 +36,33 @@ mod unix {
     pub(crate) fn run() -> Result<Exit, Box<dyn Error>> {
         let (jobs, queue) = channel::unbounded();
         let (workers, closing) = (WaitGroup::new(), jobs.clone());
-        let joined = workers.clone();
+        let members = [workers.join()?, workers.join()?];
 
         // The builder is the same for both, and so are the stages: this one's hook has a thread, and a future would do as well.
         let shutdown = Shutdown::builder()
-            .budget(Budget::new(Duration::from_secs(10)))
+            .budget(Budget::new(Duration::from_secs(10)).overridden_by_env()?)
             .signals()
-            .observer(|notice: &Notice| println!("{notice}"))
-            .stage(winddown_smol::Stage::new("statistics").hook(async { println!("statistics are written") }))
+            .observer(winddown::lines_to(io::stdout()))
+            .stage(
+                winddown_smol::Stage::new("statistics")
+                    .hook(async { drop(writeln!(io::stdout(), "statistics are written")) }),
+            )
             .stage(Stage::new("workers").hook(move || {
                 closing.close();
-                joined.wait();
+                workers.wait();
             }))
             .build()?;
-        for _ in 0..2 {
-            let (queue, member) = (queue.clone(), workers.join()?);
+        for member in members {
+            let queue = queue.clone();
             thread::spawn(move || {
                 work(&queue);
                 drop(member);
             });
         }
 
-        let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
+        // After the signals' handlers, so that a SIGTERM is heard as soon as a client can connect.
+        let address: SocketAddr = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0").parse()?;
+        let listener = Async::<TcpListener>::bind(address)?;
         let address = listener.get_ref().local_addr()?;
         let incoming = Incoming::new(listener, &shutdown.clone().into())?;
         // An executor with one thread of its own: the wind-down does not need it to go on.
@@ -65,10 +70,10 @@ mod unix {
             let executor = LocalExecutor::new();
             smol::block_on(executor.run(accept(&executor, incoming, &jobs)));
         });
-        println!("mixed is up on {address}, as process {}", std::process::id());
+        let _ = writeln!(io::stdout(), "mixed is up on {address}, as process {}", std::process::id());
 
         let exit = shutdown.run();
-        println!("\n{}", exit.report);
+        let _ = writeln!(io::stdout(), "\n{}", exit.report);
         Ok(exit)
     }
 

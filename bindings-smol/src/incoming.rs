@@ -36,7 +36,7 @@ use crate::{Connection, Shutdown};
 ///         let mut incoming = Incoming::new(listener, &shutdown)?;
 ///         let accept = smol::spawn(async move {
 ///             while let Some(connection) = incoming.next().await {
-///                 let Ok(connection) = connection else { continue };
+///                 let Ok(connection) = connection else { continue }; // the reactor refused it, or the listener is dead
 ///                 smol::spawn(async move {
 ///                     let Ok(_busy) = connection.busy() else { return }; // the wind-down waits for this
 ///                     let _ = smol::io::copy(&connection, &connection).await;

@@ -12,14 +12,15 @@
 //!         let shutdown = Shutdown::builder()
 //!             .budget(Budget::kubernetes(Duration::from_secs(30), Duration::ZERO))
 //!             .signals() // SIGTERM and SIGINT
-//!             .stage(Stage::new("database").hook(async { println!("closing the pool") }))
+//!             .stage(Stage::new("database").hook(async { /* close the pool */ }))
 //!             .build()?;
 //!         let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+//!         // Refused only if the program has been told to stop already.
 //!         let _ = tasks.label("ticker").spawn_with(|token| async move {
 //!             while token.run_until(smol::Timer::after(Duration::from_secs(60))).await.is_some() {
 //!                 // once a minute, and not at all once asked to stop
 //!             }
-//!         })?;
+//!         });
 //!         Ok(shutdown.run().await) // waits for the signal, winds down, is the exit code
 //!     })
 //! }
@@ -74,7 +75,7 @@ pub use winddown::{
     AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv,
     HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome, OwnedBusy, OwnedPass,
     OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token, Tracked, Unserved,
-    testing,
+    lines_to, testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::io::{self, Write};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -81,7 +82,7 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     let shutdown = Shutdown::builder()
         .budget(Budget::new(Duration::from_secs(10)))
         .signals()
-        .stage(Stage::new("goodbye").async_hook(async { println!("the hook, on {:?}", thread::current().name()) }))
+        .stage(Stage::new("goodbye").async_hook(async { say(&format!("the hook, on {:?}", thread::current().name())) }))
         .build()?;
     let mut executor = Executor::new();
 
@@ -89,26 +90,35 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     let token = shutdown.token();
     executor.spawn(async move {
         token.cancelled().await;
-        println!("a task was told");
+        say("a task was told");
     });
     // Waited for: it holds a pass over an await.
-    let (pass, refusing) = (shutdown.enter_owned()?, shutdown.token_at(Milestone::Refusing));
-    executor.spawn(async move {
-        refusing.cancelled().await;
-        println!("a task lets go of its pass");
-        drop(pass);
-    });
+    // Refused only if the program has been told to stop already.
+    if let Ok(pass) = shutdown.enter_owned() {
+        let refusing = shutdown.token_at(Milestone::Refusing);
+        executor.spawn(async move {
+            refusing.cancelled().await;
+            say("a task drops its pass");
+            drop(pass);
+        });
+    }
     // Waited for, by name; it would be dropped at its deadline.
     let token = shutdown.token();
-    let upload = shutdown.work().label("upload").track(async move { token.cancelled().await })?;
-    executor.spawn(async move { println!("the upload has ended: {:?}", upload.await) });
+    if let Ok(upload) = shutdown.work().label("upload").track(async move { token.cancelled().await }) {
+        executor.spawn(async move { say(&format!("the upload has ended: {:?}", upload.await)) });
+    }
 
     if std::env::args().nth(1).as_deref() != Some("wait") {
         shutdown.trigger(Reason::Requested);
     }
-    println!("up, as process {}", std::process::id());
+    say(&format!("up, as process {}", std::process::id()));
     // The same loop polls the hook.
     let exit = executor.run(shutdown.ended());
-    println!("{}", exit.report);
+    say(&format!("\n{}", exit.report));
     Ok(exit)
+}
+
+/// Prints a line. A reader that is gone is no error; `println!` would panic.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! A keep-alive HTTP/1.1 server on threads that loses nobody, and nothing more: `cargo run --release --example minimal`.
+//! A keep-alive HTTP server on threads that loses nobody, and nothing more: `cargo run --release --example minimal`.
 //! GET /N is answered after N milliseconds. Needs Unix.
 
 use std::error::Error;
@@ -15,26 +15,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_HEAD: u64 = 8 * 1024;
 
 fn main() -> Result<Exit, Box<dyn Error>> {
+    // Before the listener, so that a SIGTERM is heard as soon as a client can connect. The environment may change the budget:
+    // `WINDDOWN_LINGER_SECONDS=0` ends idle connections at once, as most servers do.
+    let shutdown = Shutdown::builder().budget(Budget::default().overridden_by_env()?).signals().build()?;
     let listener = TcpListener::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
-    // The environment may say otherwise: `WINDDOWN_LINGER_SECONDS=0` ends idle connections at once, as most servers do.
-    let shutdown = Shutdown::builder().budget(Budget::default().overridden_by_env()?).signals().build()?;
     let acceptor = Acceptor::new(listener, &shutdown)?;
     thread::spawn(move || {
         for connection in acceptor.incoming() {
             let started = connection.and_then(|connection| thread::Builder::new().spawn(move || serve(&connection)));
             if let Err(error) = started {
-                eprintln!("accept: {error}");
+                let _ = writeln!(io::stderr(), "accept: {error}");
             }
         }
     });
-    println!("http://{address}/ is up: try `curl http://{address}/1500`, then Ctrl-C");
+    let _ = writeln!(io::stdout(), "http://{address}/ is up: try `curl http://{address}/1500`, then Ctrl-C");
     let exit = shutdown.run();
-    println!("\n{}", exit.report);
+    let _ = writeln!(io::stdout(), "\n{}", exit.report);
     Ok(exit)
 }
 
-/// Until the client closes, misbehaves or is too slow, or the program stops.
+/// Serves until the client closes, misbehaves or is too slow, or the program stops.
 fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
     let mut stream = connection.stream();
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -42,22 +43,20 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut begun = None;
-    while !reader.fill_buf()?.is_empty() {
+    while has_begun(&mut reader)? {
         // From its first byte on the wind-down waits for a request: for its head at most the head time ...
         let Some(receiving) = begun.take().or_else(|| connection.receiving().ok()) else { break };
-        let mut whole = false;
-        let lines = reader.by_ref().take(MAX_HEAD).lines();
-        let head = lines.take_while(|line| {
-            whole = matches!(line, Ok(line) if line.is_empty());
-            !whole
-        });
-        let head = head.collect::<io::Result<Vec<_>>>()?;
-        if !whole {
-            break; // The client has closed, the head time is over, or the head is too long.
+        let mut head = String::new();
+        let mut lines = reader.by_ref().take(MAX_HEAD);
+        while head.lines().next_back() != Some("") {
+            if lines.read_line(&mut head)? == 0 {
+                return Ok(()); // The client has closed, the head time is over, or the head is too long.
+            }
         }
         // ... and for its answer as long as there is time.
         let Ok(_busy) = receiving.busy() else { break };
-        let millis = head.first().and_then(|line| line.strip_prefix("GET /")?.split(' ').next()?.parse().ok());
+        let request = head.lines().next().unwrap_or_default();
+        let millis = request.strip_prefix("GET /").and_then(|line| line.split(' ').next()?.parse().ok());
         let (status, body) = match millis {
             Some(millis) => {
                 thread::sleep(Duration::from_millis(millis));
@@ -65,11 +64,13 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
             }
             None => ("400 Bad Request", "GET /N, with a number of milliseconds\n".to_owned()),
         };
-        let asked = head.iter().any(|line| line.eq_ignore_ascii_case("connection: close"));
-        let last = millis.is_none() || asked || connection.is_closing();
-        let note = if last { "Connection: close\r\n" } else { "" };
-        let length = body.len();
-        stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{note}\r\n{body}").as_bytes())?;
+        // HTTP/1.0 keeps a connection only if the client asks for it, and the answer has to say so.
+        let stays = !says(&head, "close") && (request.ends_with("HTTP/1.1") || says(&head, "keep-alive"));
+        let last = millis.is_none() || !stays || connection.is_closing();
+        let (length, then) = (body.len(), if last { "close" } else { "keep-alive" });
+        stream.write_all(
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: {then}\r\n\r\n{body}").as_bytes(),
+        )?;
         if last {
             // Still busy, until the client has the answer and closes, too.
             return lingering_close(stream, Duration::from_secs(1));
@@ -78,4 +79,21 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
         begun = if reader.buffer().is_empty() { None } else { connection.receiving().ok() };
     }
     Ok(())
+}
+
+/// Waits for the first byte of a request. A SIGSTOP with a SIGCONT interrupts a read that has a timeout, which is no end.
+fn has_begun(reader: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map(|bytes| !bytes.is_empty()),
+        }
+    }
+}
+
+/// Returns whether the header `Connection` has this word.
+fn says(head: &str, word: &str) -> bool {
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let values = fields.filter(|(name, _)| name.eq_ignore_ascii_case("connection")).map(|(_, value)| value);
+    values.flat_map(|value| value.split(',')).any(|said| said.trim().eq_ignore_ascii_case(word))
 }

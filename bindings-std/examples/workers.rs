@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server with a fixed number of threads that loses no client: `cargo run --release --example workers`.
+//! An HTTP server with a fixed number of threads that loses no client: `cargo run --release --example workers`.
 //! GET /N is answered after N milliseconds, one request for each connection. Needs Unix.
 //!
 //! One thread accepts, and hands each connection to a worker through a channel that holds none (`sync_channel(0)`). So a client
@@ -31,9 +31,10 @@ const MAX_HEAD: u64 = 8 * 1024;
 type Accepted = (OwnedBusy<TcpStream>, Connection<TcpStream>);
 
 fn main() -> Result<Exit, Box<dyn Error>> {
+    // Before the listener, so that a SIGTERM is heard as soon as a client can connect.
+    let shutdown = Shutdown::builder().budget(Budget::default().overridden_by_env()?).signals().build()?;
     let listener = TcpListener::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
-    let shutdown = Shutdown::builder().budget(Budget::default().overridden_by_env()?).signals().build()?;
     let acceptor = Acceptor::new(listener, &shutdown)?;
     let (sender, receiver) = mpsc::sync_channel::<Accepted>(0);
     let receiver = Arc::new(Mutex::new(receiver));
@@ -43,16 +44,16 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     }
     thread::spawn(move || {
         for connection in acceptor.incoming() {
-            let Ok(connection) = connection.inspect_err(|error| eprintln!("accept: {error}")) else { break };
+            let Ok(connection) = connection else { break }; // The listener is dead; the library knows, and winds down.
             let Ok(waiting) = connection.busy_owned() else { break };
             if sender.send((waiting, connection)).is_err() {
                 break; // Every worker has panicked.
             }
         }
     });
-    println!("http://{address}/ is up: try `curl http://{address}/1500`, then Ctrl-C");
+    let _ = writeln!(io::stdout(), "http://{address}/ is up: try `curl http://{address}/1500`, then Ctrl-C");
     let exit = shutdown.run();
-    println!("\n{}", exit.report);
+    let _ = writeln!(io::stdout(), "\n{}", exit.report);
     Ok(exit)
 }
 
@@ -72,7 +73,7 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream);
-    if reader.fill_buf()?.is_empty() {
+    if !has_begun(&mut reader)? {
         return Ok(());
     }
     let Ok(receiving) = connection.receiving() else { return Ok(()) };
@@ -93,4 +94,14 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").as_bytes(),
     )?;
     lingering_close(stream, Duration::from_secs(1))
+}
+
+/// Waits for the first byte of a request. A SIGSTOP with a SIGCONT interrupts a read that has a timeout, which is no end.
+fn has_begun(reader: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map(|bytes| !bytes.is_empty()),
+        }
+    }
 }

@@ -12,8 +12,8 @@
 //!     let shutdown = Shutdown::builder()
 //!         .budget(Budget::kubernetes(Duration::from_secs(30), Duration::ZERO))
 //!         .signals() // SIGTERM and SIGINT
-//!         .stage(Stage::new("database").hook(|| println!("closing the pool")))
-//!         .stage(Stage::new("workers").hook(|| println!("joining the workers")))
+//!         .stage(Stage::new("database").hook(|| { /* close the pool */ }))
+//!         .stage(Stage::new("workers").hook(|| { /* join the workers */ }))
 //!         .build()?;
 //!
 //!     let handle = shutdown.clone();
@@ -171,7 +171,7 @@ pub use interruptible::Interruptible;
 pub use kicker::Kicker;
 #[cfg(unix)]
 pub use listener::Acceptor;
-pub use observe::{Notice, Observer};
+pub use observe::{Notice, Observer, lines_to};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
 pub use report::{Counting, Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;

@@ -343,3 +343,30 @@ impl<L: Listener> Listening<L> {
         }
     }
 }
+
+#[cfg(all(test, not(any(winddown_loom, winddown_shuttle))))]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use winddown_core::{Budget, Outcome, Reason};
+
+    use super::Mode;
+    use crate::{Acceptor, Shutdown};
+
+    /// A7: the thread cannot be woken. A client would wake it, and there is none.
+    #[test]
+    fn a7_the_drain_does_not_wait_for_a_thread_that_blocks_in_accept() {
+        let budget = Budget::new(Duration::from_secs(60)).linger(Duration::from_millis(1));
+        let shutdown = Shutdown::builder().budget(budget).build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let acceptor = Acceptor::new(listener, &shutdown).unwrap().shared();
+        acceptor.open().settle().unwrap();
+        assert!(acceptor.open().end.lock().mode == Mode::Blocking);
+        acceptor.open().end.lock().mode = Mode::Accepting;
+        shutdown.trigger(Reason::Requested);
+        let report = shutdown.run().report;
+        assert_eq!(report.outcome, Outcome::Clean, "{report}");
+        assert!(report.took < Duration::from_secs(30), "{report}");
+    }
+}

@@ -38,12 +38,15 @@ impl Notice {
 /// very end, for [`Budget::flush`](winddown_core::Budget::flush) at most. One that panics or is late is named in the
 /// report, and the exit code is not 0.
 ///
-/// Every `FnMut(&Notice)` is an observer:
+/// Every `FnMut(&Notice)` is an observer. [`lines_to`] makes one that writes lines:
 ///
 /// ```
-/// use winddown::{Reason, Shutdown};
+/// use winddown::{Notice, Reason, Shutdown};
 ///
-/// let shutdown = Shutdown::builder().observer(|notice: &winddown::Notice| eprintln!("{notice}")).build()?;
+/// let shutdown = Shutdown::builder()
+///     .observer(winddown::lines_to(std::io::stderr()))
+///     .observer(|notice: &Notice| { /* count it */ })
+///     .build()?;
 /// shutdown.trigger(Reason::Requested);
 /// let exit = shutdown.run();
 /// # Ok::<(), winddown::BuildError>(())
@@ -62,6 +65,14 @@ impl<F: FnMut(&Notice) + Send + 'static> Observer for F {
     fn notice(&mut self, notice: &Notice) {
         self(notice);
     }
+}
+
+/// Returns an observer that writes each notice as a line, to standard error for example.
+///
+/// It ignores errors, so a log whose reader is gone (a closed terminal, `2>&1 | head -1`) does not change the exit code. Where
+/// `eprintln!` cannot write it panics, and the exit code of an observer that panics is 10.
+pub fn lines_to(mut out: impl io::Write + Send + 'static) -> impl Observer {
+    move |notice: &Notice| drop(writeln!(out, "{notice}"))
 }
 
 impl fmt::Display for Notice {

@@ -89,7 +89,7 @@ impl Shutdown {
     /// let shutdown = Shutdown::builder().build()?;
     /// match shutdown.enter() {
     ///     Ok(pass) => { /* serve */ drop(pass) }
-    ///     Err(refused) => eprintln!("503: {refused}"),
+    ///     Err(refused) => { /* 503 */ }
     /// }
     /// shutdown.trigger(Reason::Requested);
     /// let exit = shutdown.run();

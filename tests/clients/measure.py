@@ -114,11 +114,9 @@ CLIENTS = {
     "pipelined": Client("h2load --h1 -m 4 -c 40 -D SECONDS URL", h2load, stops_itself=True),
 }
 EXAMPLES = {"minimal": "/5", "serve": "/slow?ms=5", "http": "/slow?ms=5"}
-# These pairs run only when they are named as EXAMPLE/CLIENT. `ab` speaks HTTP/1.0 and waits for the close after an answer
-# without `Connection: keep-alive`. These examples do neither, so that it stands still until the SIGTERM ("no load").
-NAMED = {("minimal", "ab"), ("minimal", "ab-k"), ("serve", "ab-k")}
-# The requests that follow the last answered one in a pipeline get no answer. HTTP/1.1 has the client repeat them.
-NAMED |= {(example, "pipelined") for example in EXAMPLES}
+# These pairs run only when they are named as EXAMPLE/CLIENT. The requests that follow the last answered one in a pipeline get no
+# answer. HTTP/1.1 has the client repeat them.
+NAMED = {(example, "pipelined") for example in EXAMPLES}
 QUICK = {("minimal", "hey-new"), ("minimal", "wrk"), ("serve", "curl-new"), ("serve", "hey-slow"), ("http", "ab")}
 
 

@@ -130,12 +130,12 @@ fn keeps_the_mode<L: Listener>(
     connect: impl Fn(),
 ) {
     let shutdown = shutdown();
-    let server = thread::spawn({
-        let mut incoming = Acceptor::new(ours, &shutdown).unwrap().shared().incoming();
-        move || incoming.by_ref().count()
-    });
+    let incoming = Acceptor::new(ours, &shutdown).unwrap().shared().incoming();
+    let server = thread::spawn(move || incoming.count());
     let other = thread::spawn(accept);
-    // Both wait for clients until the other holder has got one. Had it a mode of ours it would have failed.
+    // With a mode of ours it would fail at once. Time only helps to find that.
+    thread::park_timeout(ms(100));
+    // Both wait for clients until the other holder has got one.
     while !other.is_finished() {
         connect();
         thread::yield_now();

@@ -116,7 +116,7 @@ fn an_executor_of_the_program_s_own_winds_down() {
         let end = child.end();
         end.assert_code(0).assert_said(&format!("wind-down by {reason}: clean"));
         end.assert_said("a task was told")
-            .assert_said("a task lets go of its pass")
+            .assert_said("a task drops its pass")
             .assert_said("the upload has ended: Ok(())");
         end.assert_said("the hook, on Some(\"main\")").assert_said("exit code 0");
     }

@@ -1,8 +1,11 @@
 //! Real processes, real signals.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use libc::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
+use winddown::{Builder, Notice, Reason, Shutdown, lines_to};
 use winddown_tests::child::{Child, End};
 
 fn victim(arguments: &[&str]) -> Child {
@@ -319,4 +322,25 @@ fn the_environment_sets_the_budget_or_is_told_what_is_wrong() {
     run("2.5").assert_said("grace: 2.5s");
     run("soon").assert_said("WINDDOWN_GRACE_SECONDS=\"soon\" is not a number of seconds");
     victim(&["environment"]).end().assert_said("grace: 30s");
+}
+
+/// A writer whose reader is gone.
+fn unread() -> impl Write + Send {
+    let (reader, writer) = UnixStream::pair().unwrap();
+    drop(reader);
+    writer
+}
+
+/// The second observer is the one that the documentation had.
+#[test]
+fn lines_to_ignores_a_reader_that_is_gone() {
+    let end = |builder: Builder| {
+        let shutdown = builder.build().unwrap();
+        shutdown.trigger(Reason::Requested);
+        shutdown.run().code()
+    };
+    assert_eq!(end(Shutdown::builder().observer(lines_to(unread()))), 0);
+    let mut out = unread();
+    let panics = move |notice: &Notice| writeln!(out, "{notice}").expect("a reader");
+    assert_eq!(end(Shutdown::builder().observer(panics)), 10);
 }

@@ -1,6 +1,7 @@
 //! What there is to ask for.
 
 use std::convert::Infallible;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ async fn slow(request: &Request<Incoming>) -> Answer {
 }
 
 fn failed(error: &Failed) -> Answer {
-    eprintln!("store: {error}");
+    let _ = writeln!(io::stderr(), "store: {error}");
     text(500, "the database failed\n")
 }
 

@@ -1,6 +1,7 @@
 //! The program that serves: what is set up, and the stages that take it down again.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use hyper::service::service_fn;
 use smol::stream::StreamExt;
 use smol::{Async, Executor};
 use socket2::{Domain, Socket, Type};
-use winddown_smol::{Exit, Incoming, Notice, Shutdown, Stage, http};
+use winddown_smol::{Exit, Incoming, Shutdown, Stage, http};
 
 use crate::args::{Args, Part};
 use crate::log::Log;
@@ -26,8 +27,6 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
     if let Some(Part::LingeringClose | Part::Passes | Part::SynFilter) = args.without {
         return Err("here only the linger can be taken out".into());
     }
-    let listener = listen(args.listen.parse()?)?;
-    let address = listener.get_ref().local_addr()?;
     let log = Arc::new(Log::open(&args.log)?);
     let store = Arc::new(Store::open(&args.database)?);
 
@@ -36,12 +35,15 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
     let shutdown = Shutdown::builder()
         .budget(args.budget()?)
         .signals()
-        .observer(|notice: &Notice| println!("{notice}"))
+        .observer(winddown_smol::lines_to(io::stdout()))
         .stage(Stage::new("logs").blocking(move || logs.close()))
         .stage(Stage::new("database").blocking(move || database.close()))
         .stage(Stage::new("workers").blocking(move || workers.stop_writing()))
         .build()?;
 
+    // After the signals' handlers, so that a SIGTERM is heard as soon as a client can connect.
+    let listener = listen(args.listen.parse()?)?;
+    let address = listener.get_ref().local_addr()?;
     let executor = Arc::new(Executor::new());
     for _ in 0..thread::available_parallelism().map_or(2, NonZero::get) {
         let executor = executor.clone();
@@ -56,10 +58,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
     let app = Arc::new(App { store, log, shutdown: shutdown.clone() });
     let service = service_fn(move |request| routes::answer(app.clone(), request));
     executor.spawn(http::serve(incoming, http1::Builder::new(), service, tasks)).detach();
-    println!("listening on {address}, as process {}", std::process::id());
+    let _ = writeln!(io::stdout(), "listening on {address}, as process {}", std::process::id());
 
     let exit = smol::block_on(shutdown.run());
-    println!("\n{}", exit.report);
+    let _ = writeln!(io::stdout(), "\n{}", exit.report);
     Ok(exit)
 }
 

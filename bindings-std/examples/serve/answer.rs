@@ -53,10 +53,8 @@ impl Answer {
         if let Some(allow) = self.allow {
             write!(scratch, "Allow: {allow}\r\n")?;
         }
-        if last {
-            scratch.extend_from_slice(b"Connection: close\r\n");
-        }
-        scratch.extend_from_slice(b"\r\n");
+        // HTTP/1.0 keeps a connection only if the answer says so, too.
+        scratch.extend_from_slice(if last { b"Connection: close\r\n\r\n" } else { b"Connection: keep-alive\r\n\r\n" });
         if !self.head_only {
             scratch.extend_from_slice(&self.body);
         }

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
+use crate::chunked::Chunked;
+
 /// The longest request line and headers together.
-const MAX_HEAD: usize = 8 * 1024;
+pub(crate) const MAX_HEAD: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64;
 /// The longest body.
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 const MAX_ID: usize = 64;
 /// From the first byte of a head to its last.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -55,8 +57,15 @@ enum Lack {
 pub(crate) struct Head {
     /// Without its body.
     pub(crate) request: Request,
-    length: usize,
+    length: Length,
     expects_continue: bool,
+}
+
+/// Where a body ends.
+enum Length {
+    Known(usize),
+    /// Its last chunk says so.
+    Chunked,
 }
 
 /// The receiving side of a connection, with what came but was not asked for yet.
@@ -68,7 +77,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Bad {
-    fn new(status: u16, why: &'static str) -> Self {
+    pub(crate) fn new(status: u16, why: &'static str) -> Self {
         Self { status, why, id: String::new() }
     }
 }
@@ -111,18 +120,28 @@ impl<'a> Reader<'a> {
     /// Receives the body that belongs to a head.
     pub(crate) fn receive_body(&mut self, head: Head) -> Result<Request, Fault> {
         let Head { mut request, length, expects_continue } = head;
-        if length > MAX_BODY {
+        if matches!(length, Length::Known(length) if length > MAX_BODY) {
             return Err(Fault::Bad(Bad { status: 413, why: "the body is too long\n", id: request.id }));
         }
-        if expects_continue && self.buffer.len() < length {
+        if expects_continue && self.buffer.is_empty() && !matches!(length, Length::Known(0)) {
             let _ = (&mut self.stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let deadline = Instant::now() + BODY_TIME;
-        while self.buffer.len() < length {
+        let mut chunked = Chunked::default();
+        loop {
+            let body = match length {
+                Length::Known(length) if self.buffer.len() < length => None,
+                Length::Known(length) => Some(self.buffer.drain(..length).collect()),
+                Length::Chunked => {
+                    chunked.take(&mut self.buffer).map_err(|bad| Fault::Bad(Bad { id: request.id.clone(), ..bad }))?
+                }
+            };
+            if let Some(body) = body {
+                request.body = body;
+                return Ok(request);
+            }
             self.fill_by(deadline).map_err(|lack| lack.fault("the body did not come\n", &request.id))?;
         }
-        request.body = self.buffer.drain(..length).collect();
-        Ok(request)
     }
 
     fn fill_by(&mut self, deadline: Instant) -> Result<(), Lack> {
@@ -185,13 +204,18 @@ fn understand(parsed: &httparse::Request<'_, '_>) -> Result<Head, Bad> {
     let id = all("x-id").next().and_then(loggable).unwrap_or_default();
     let bad = |status, why| Bad { status, why, id: id.to_owned() };
     let is_old = parsed.version == Some(0);
-    if all("transfer-encoding").next().is_some() {
-        return Err(bad(501, "a body needs a Content-Length\n"));
-    }
     if !is_old && all("host").count() != 1 {
         return Err(bad(400, "there is one Host in HTTP/1.1\n"));
     }
     let length = length(all("content-length")).ok_or_else(|| bad(400, "that is no Content-Length\n"))?;
+    let length = match all("transfer-encoding").collect::<Vec<_>>()[..] {
+        [] => Length::Known(length),
+        // Two servers that understand such a request differently disagree about where the next one begins.
+        _ if all("content-length").next().is_some() => return Err(bad(400, "a length, or chunks\n")),
+        _ if is_old => return Err(bad(400, "there is no Transfer-Encoding in HTTP/1.0\n")),
+        [coding] if coding.trim_ascii().eq_ignore_ascii_case(b"chunked") => Length::Chunked,
+        _ => return Err(bad(501, "the only Transfer-Encoding is chunked\n")),
+    };
     let target = parsed.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if !path.starts_with('/') {
@@ -210,7 +234,7 @@ fn understand(parsed: &httparse::Request<'_, '_>) -> Result<Head, Bad> {
     Ok(Head { request, length, expects_continue })
 }
 
-/// 0 if there is none; `None` if it is none, or there are several that differ. One too large to count is too large.
+/// Returns the length, 0 if there is none; `None` if it is no number, or several differ. One too large to count is too large.
 fn length<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<usize> {
     let Some(first) = values.next() else { return Some(0) };
     let is_number = !first.is_empty() && first.iter().all(u8::is_ascii_digit);

@@ -10,6 +10,8 @@ mod answer;
 #[cfg(unix)]
 mod args;
 #[cfg(unix)]
+mod chunked;
+#[cfg(unix)]
 mod demo;
 #[cfg(unix)]
 mod http;

@@ -1,5 +1,6 @@
 //! What there is to ask for.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -88,7 +89,7 @@ fn ready(app: &App, _: &Request, _: &str) -> Answer {
 }
 
 fn failed(error: &crate::store::Failed) -> Answer {
-    eprintln!("store: {error}");
+    let _ = writeln!(io::stderr(), "store: {error}");
     Answer::text(500, "the database failed\n")
 }
 

@@ -1,13 +1,13 @@
 //! The program that serves: what is set up, and the stages that take it down again.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
 use socket2::{Domain, Socket, Type};
-use winddown::{Acceptor, Exit, Member, Notice, Shutdown, Stage, WaitGroup};
+use winddown::{Acceptor, Exit, Member, Shutdown, Stage, WaitGroup};
 
 use crate::args::{Args, Part};
 use crate::log::Log;
@@ -21,8 +21,6 @@ const BACKLOG: i32 = 4096;
 const STACK: usize = 256 * 1024;
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
-    let listener = listen(&args.listen)?;
-    let address = listener.local_addr()?;
     let log = Arc::new(Log::open(&args.log)?);
     let store = Arc::new(Store::open(&args.database)?);
     let sessions = WaitGroup::new();
@@ -33,22 +31,25 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
     let shutdown = Shutdown::builder()
         .budget(args.budget()?)
         .signals()
-        .observer(|notice: &Notice| println!("{notice}"))
+        .observer(winddown::lines_to(io::stdout()))
         .stage(Stage::new("logs").hook(move || logs.close()))
         .stage(Stage::new("database").hook(move || database.close()))
         .stage(Stage::new("workers").hook(move || workers.stop_writing()))
         .stage(Stage::new("http").hook(move || sessions.wait()))
         .build()?;
 
+    // After the signals' handlers, so that a SIGTERM is heard as soon as a client can connect.
+    let listener = listen(&args.listen)?;
+    let address = listener.local_addr()?;
     let acceptor = Acceptor::new(listener, &shutdown)?;
     let acceptor = if args.without == Some(Part::SynFilter) { acceptor.shared() } else { acceptor };
     let (lingers, passes) = (args.without != Some(Part::LingeringClose), args.without != Some(Part::Passes));
     let app = Arc::new(App { store, log, shutdown: shutdown.clone(), lingers, passes });
     thread::Builder::new().name("accept".into()).spawn(move || accept(acceptor, &app, &member))?;
-    println!("listening on {address}, as process {}", std::process::id());
+    let _ = writeln!(io::stdout(), "listening on {address}, as process {}", std::process::id());
 
     let exit = shutdown.run();
-    println!("\n{}", exit.report);
+    let _ = writeln!(io::stdout(), "\n{}", exit.report);
     Ok(exit)
 }
 
@@ -67,7 +68,7 @@ fn accept(acceptor: Acceptor<TcpListener>, app: &Arc<App>, member: &Member) {
             thread::Builder::new().name("session".into()).stack_size(STACK).spawn(session)
         });
         if let Err(error) = started {
-            eprintln!("accept: {error}");
+            let _ = writeln!(io::stderr(), "accept: {error}");
         }
     }
 }
