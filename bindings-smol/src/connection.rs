@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_io::{Async, Timer};
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
-use winddown::{Lingering, Stream};
+use winddown::{Lingering, OwnedBusy, Stream};
 
 use crate::Shutdown;
 
@@ -51,7 +51,23 @@ impl<S: Stream> Connection<S> {
         self.line.into_inner()?.into_stream()
     }
 
-    /// As [`winddown::lingering_close`]: to be called after the last answer, and to be dropped then.
+    /// Closes the connection after its last answer, so that the answer arrives: as [`OwnedBusy::lingering_close`], which blocks. `busy`
+    /// is the guard of that answer. Then drop the connection.
+    ///
+    /// The connection is not at work meanwhile, so a client that keeps its end open is not late: the drain waits for it until its
+    /// own deadline, and then cuts it, which ends this call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`winddown::lingering_close`].
+    pub async fn close_after(&self, busy: OwnedBusy<S>, at_most: Duration) -> io::Result<()> {
+        let _answered = busy.answered();
+        self.lingering_close(at_most).await
+    }
+
+    /// As [`winddown::lingering_close`], for a connection without a guard, or with one that is [answered](OwnedBusy::answered). After an
+    /// answer call [`close_after`](Self::close_after): the drain does not wait for a connection without a guard, and one that is
+    /// still busy is late at the drain's deadline.
     ///
     /// # Errors
     ///

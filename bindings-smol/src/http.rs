@@ -1,4 +1,4 @@
-//! HTTP servers with hyper 1 that lose nobody.
+//! HTTP servers with hyper 1 that lose no request.
 //!
 //! [`serve`] takes an [`Incoming`](crate::Incoming), hyper's own [builder](Protocol) of connections, configured as you like, and a service.
 //! What it adds is the end:
@@ -15,13 +15,26 @@
 //!   its I/O would make the Close frame impossible.
 //! - **Answers without an end** (server-sent events) End the stream with that token and an [`Until`](crate::Until), and chain a last
 //!   event to it.
-//! - A request is admitted work from its head to its answer's last byte, written to the kernel. Behind the last answer what
-//!   the client still sends is read, lest the answer be destroyed on its way (A6).
+//! - **HTTP/1.0** An answer has at most one `Connection` header: from the refusal on it is `close`, whatever the client has asked for.
+//! - **TLS** [`serve_over`] serves over an I/O object that the program makes of each connection.
+//! - A request is admitted work from its head to its answer's last byte, written to the kernel. After the last answer the server reads
+//!   on for at most 2 s, so that the answer is not destroyed on its way (A6). The connection is not at work meanwhile: a client that keeps
+//!   its end open is not late. The drain waits for it until its own deadline.
 //! - At the drain's deadline what is left is cut, dropped, and named in the report. A service that panics is named, too; its
 //!   connection is closed, or on HTTP/2 its stream.
 //!
+//! # Clients that close their side early
+//!
+//! A client may shut its sending side down after its request, and still read the answer: `printf ... | nc -N` and `socat` do. To hyper
+//! this is a client that has gone, as it is for most servers: it drops the service's future and closes the connection without an answer.
+//! With [`half_close(true)`](hyper::server::conn::http1::Builder::half_close) on the builder such a client is answered. The price: a
+//! client that has really gone is noticed only when its answer is written, so until then its request is worked on, and the drain waits
+//! for it.
+//!
 //! # Limits
 //!
+//! - TLS: if the first bytes of a request come in one piece with the end of the handshake, and the rest does not, the connection is
+//!   taken for an idle one until more of the request comes.
 //! - HTTP/1.1: a request that was sent behind another one, and whose head is not whole when that one is answered, may be cut by
 //!   the end of the linger.
 //! - HTTP/2: a connection that has once had a tunnel (CONNECT) is waited for until it ends.
@@ -52,22 +65,28 @@
 mod flight;
 mod protocol;
 mod service;
+mod wire;
 
+use std::future::{poll_fn, ready};
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_lite::{FutureExt, StreamExt};
+use futures_lite::{AsyncRead, AsyncWrite, FutureExt, StreamExt};
 use hyper::Request;
 use hyper::body::{self, Body};
 use hyper::service::Service;
-use winddown::{Cancelled, Milestone, Stream};
+use winddown::{Milestone, Stream};
 
 use self::flight::Flight;
 pub use self::protocol::Protocol;
 use self::service::Admitted;
 pub use self::service::{Answer, BoxError, Part};
+use self::wire::Through;
+pub use self::wire::Wire;
 use crate::{Connection, Shutdown, Tasks};
 
 /// How long to read on behind a last answer.
@@ -80,7 +99,7 @@ const LINGERING: Duration = Duration::from_secs(2);
 ///
 /// `S` is cloned for each connection. `service_fn` makes one of a closure.
 pub async fn serve<T, P, S, B>(
-    mut connections: impl futures_lite::Stream<Item = io::Result<Connection<T>>> + Unpin,
+    connections: impl futures_lite::Stream<Item = io::Result<Connection<T>>> + Unpin,
     protocol: P,
     service: S,
     tasks: Tasks,
@@ -92,41 +111,129 @@ pub async fn serve<T, P, S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
+    serve_each(connections, |wire| ready(Ok(wire)), protocol, service, tasks, false).await;
+}
+
+/// As [`serve`], over what `wrap` makes of each connection: TLS, say.
+///
+/// `wrap` is called, and its future awaited, in the connection's own task. So a client that is slow to shake hands delays no other.
+/// What it returns is read, written, flushed and closed instead of the connection, and nothing goes around it.
+///
+/// - **During the handshake**, from the client's first byte on, the connection is *receiving*: the wind-down waits for it, at most for
+///   the [head time](winddown::Budget::head) after the linger. A client that is in the middle of it when the program begins to refuse
+///   is served, and told that the answer is the last. A handshake that is not over in time is dropped with its connection, and counted
+///   as [incomplete](winddown::Unserved::incomplete). Before the wind-down it has as long as it likes: give it a limit in `wrap`.
+/// - **After the handshake** a connection with no request is idle, and is closed with the linger, by `poll_close`: a TLS stream says
+///   `close_notify` then. The client's answer to that is read through the object, too, and so is a request that has crossed it: its
+///   client is counted as [lost](winddown::Unserved::lost).
+/// - **A handshake that fails** costs its own connection and nothing else. The error is dropped, so `wrap` is the place to log it.
+///
+/// ```no_run
+/// # use futures_lite::{AsyncRead, AsyncWrite};
+/// # use hyper::{Response, server::conn::http1, service::service_fn};
+/// # use std::{convert::Infallible, io, net::TcpListener};
+/// # use winddown_smol::{Incoming, Tasks, http};
+/// # #[derive(Clone)]
+/// # struct TlsAcceptor;
+/// # impl TlsAcceptor {
+/// #     async fn accept<I: AsyncRead + AsyncWrite + Unpin>(self, io: I) -> io::Result<I> { Ok(io) }
+/// # }
+/// # async fn example(incoming: Incoming<TcpListener>, acceptor: TlsAcceptor, tasks: Tasks) {
+/// let wrap = move |wire| {
+///     let handshake = acceptor.clone().accept(wire); // futures-rustls'
+///     async { handshake.await.inspect_err(|error| eprintln!("TLS handshake: {error}")) }
+/// };
+/// let hello = service_fn(|_| async { Ok::<_, Infallible>(Response::new("hello\n".to_owned())) });
+/// http::serve_over(incoming, wrap, http1::Builder::new(), hello, tasks).await;
+/// # }
+/// ```
+pub async fn serve_over<T, W, F, I, P, S, B>(
+    connections: impl futures_lite::Stream<Item = io::Result<Connection<T>>> + Unpin,
+    wrap: W,
+    protocol: P,
+    service: S,
+    tasks: Tasks,
+) where
+    T: Stream,
+    W: Fn(Wire<T>) -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<I>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    P: Protocol,
+    S: Service<Request<body::Incoming>, Response = hyper::Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    serve_each(connections, wrap, protocol, service, tasks, true).await;
+}
+
+/// `wrapped`: what `wrap` makes tells the client's goodbye from a request.
+async fn serve_each<T, W, F, I, P, S, B>(
+    mut connections: impl futures_lite::Stream<Item = io::Result<Connection<T>>> + Unpin,
+    wrap: W,
+    protocol: P,
+    service: S,
+    tasks: Tasks,
+    wrapped: bool,
+) where
+    T: Stream,
+    W: Fn(Wire<T>) -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<I>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    P: Protocol,
+    S: Service<Request<body::Incoming>, Response = hyper::Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let wrap = Arc::new(wrap);
     while let Some(connection) = connections.next().await {
         let Ok(connection) = connection else { continue };
         let shutdown = tasks.shutdown().clone();
         let refusing = shutdown.token_at(Milestone::Refusing);
         let flight = Flight::new(connection, P::MANY);
         let admitted = Admitted::new(service.clone(), flight.clone(), refusing.clone());
-        let served = serve_one(flight, protocol.clone(), admitted, refusing.cancelled(), shutdown.clone());
-        tasks.spawn_untracked(caught(shutdown, "http connection", served));
+        let (wrap, protocol, own) = (wrap.clone(), protocol.clone(), flight.clone());
+        let served = async move {
+            let io = shake_hands(&own, async { wrap(Wire::new(&own)).await }).await?;
+            Some(protocol.serve(Through::hyper(io, &own, wrapped), admitted, refusing.cancelled()).await)
+        };
+        tasks.spawn_untracked(caught(shutdown.clone(), "http connection", serve_one(flight, served, shutdown)));
     }
 }
 
-async fn serve_one<T, P, S, B>(
+/// Has the connection wrapped. `None`: there is nothing to serve, because that failed, or has taken too long.
+async fn shake_hands<T: Stream, I>(flight: &Flight<T>, wrapped: impl Future<Output = io::Result<I>>) -> Option<I> {
+    let mut wrapped = pin!(wrapped);
+    let io = poll_fn(|context| match wrapped.as_mut().poll(context) {
+        Poll::Pending if flight.is_over(context) => Poll::Ready(None),
+        polled => polled.map(Some),
+    });
+    let io = io.await?;
+    if io.is_ok() {
+        flight.shake_hands();
+    } else {
+        // What the client has sent is no request.
+        let none = flight.answered();
+        debug_assert!(none.is_none(), "no request was begun");
+    }
+    io.ok()
+}
+
+async fn serve_one<T: Stream>(
     flight: Arc<Flight<T>>,
-    protocol: P,
-    admitted: Admitted<S, T>,
-    refusing: Cancelled,
+    served: impl Future<Output = Option<hyper::Result<()>>>,
     shutdown: Shutdown,
-) where
-    T: Stream,
-    P: Protocol,
-    S: Service<Request<body::Incoming>, Response = hyper::Response<B>> + Send + Sync + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-{
-    let served = protocol.serve(flight.io(), admitted, refusing);
+) {
     // One that is cut has heard it from its socket. This is for who does not listen to that.
     let ended = shutdown.token_at(Milestone::LastCall).run_until(served).await;
     if let Some(result) = ended.filter(|_| flight.wants_lingering()) {
-        // An error means that a request was not whole, or was none: that the connection is idle is then the truth.
-        let busy = result.ok().and_then(|()| flight.answered());
+        // After an error there is no answer to come, either. That its connection is idle is then the truth.
+        let answered = if let Some(Ok(())) = result { flight.answered() } else { flight.failed() };
         // What is wrong here is of no interest any more.
         let _ = flight.connection().lingering_close(LINGERING).await;
         drop(flight);
-        drop(busy);
+        drop(answered);
     }
 }
 

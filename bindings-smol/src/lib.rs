@@ -45,7 +45,7 @@
 //! - `Incoming`, `Connection` (on Unix): accepting without resetting anyone; connections that are told, lingered for and cut.
 //! - [`Until`]: readers, writers and streams that end.
 //! - [`Holding`]: bodies and streams that hold a pass, for servers that write an answer after the handler has returned.
-//! - `http`, with the feature of that name: servers with hyper 1.
+//! - `http`, with the feature of that name: servers with hyper 1, over TLS as well.
 //!
 //! Everything else is `winddown`'s, and works in tasks as it does on threads.
 
@@ -72,10 +72,10 @@ pub use task::{Spawned, Task, Tasks};
 pub use until::Until;
 
 pub use winddown::{
-    AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced, FromEnv,
-    HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome, OwnedBusy, OwnedPass,
-    OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token, Tracked, Unserved,
-    lines_to, testing,
+    Answered, AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced,
+    FromEnv, HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome, OwnedAnswered,
+    OwnedBusy, OwnedPass, OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token,
+    Tracked, Unserved, lines_to, testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].

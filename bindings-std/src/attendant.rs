@@ -1,11 +1,9 @@
-//! Work on listeners and connections that the wind-down asks for, done off the driver's thread: it makes system calls for each of
-//! them, and meets a stranger's `as_fd`. Not here: when it is asked for (core's `sequence`), and what is done to each
+//! Work on listeners and connections that the wind-down asks for, done off the driver's thread, because it makes system calls for
+//! each of them. Not here: when it is asked for (core's `sequence`), and what is done to each
 //! (`connections`, `doors`).
 
 use std::collections::VecDeque;
 use std::time::Duration;
-
-use winddown_core::Unserved;
 
 use crate::hook;
 use crate::inner::Inner;
@@ -64,10 +62,7 @@ impl Inner {
 
     fn work_off(self: &Arc<Self>) {
         while let Some(job) = self.next_job() {
-            // A listener's `as_fd` that panics: what was behind it was not looked at.
-            if hook::caught(|| self.carry_out(&job)).is_err() {
-                self.count_unserved(Unserved::UNKNOWN);
-            }
+            self.carry_out(&job);
         }
         self.trigger.driver.notify();
     }
@@ -80,7 +75,7 @@ impl Inner {
     }
 
     fn carry_out(self: &Arc<Self>, job: &Job) {
-        let (owners, failed) = match *job {
+        let owners = match *job {
             #[cfg(unix)]
             Job::ShutDoors => return self.doors.shut_all(),
             #[cfg(unix)]
@@ -93,8 +88,5 @@ impl Inner {
             Job::EndIncomplete { since } => self.connections.end_incomplete(since),
         };
         self.wake_apart(self.waiters.owe(owners));
-        if failed > 0 {
-            self.count_unserved(Unserved::UNKNOWN);
-        }
     }
 }

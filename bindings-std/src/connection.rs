@@ -19,7 +19,7 @@ use crate::sync::Arc;
 /// A connection that the shutdown knows of, until this is dropped. From an [`Acceptor`](crate::Acceptor), or made of any
 /// stream.
 ///
-/// Its owner sets one of four states, and each is wound down in its own way:
+/// Its owner sets one of five states, and each is wound down in its own way:
 ///
 /// | state | means | when refusing |
 /// |---|---|---|
@@ -27,6 +27,7 @@ use crate::sync::Arc;
 /// | [receiving](Self::receiving) | has read the first bytes of a request; holds no pass | waited for, at most for the [head time](winddown_core::Budget::head) after the linger |
 /// | [busy](Self::busy) | works on a request; holds a pass | waited for |
 /// | [upgraded](Busy::upgraded) | speaks something without an end (a `WebSocket`); holds a pass | told, and waited for |
+/// | [answered](Busy::answered) | has written its last answer, and reads until the client has closed; holds no pass | waited for, and never late |
 ///
 /// An idle connection whose request has arrived is not ended with the linger, even if no thread has read it yet (it waits in a
 /// channel of the program's, or for a processor): it is waited for as one that is receiving. This happens once for each
@@ -41,7 +42,7 @@ use crate::sync::Arc;
 /// ```no_run
 /// use std::io::{BufRead, BufReader, Write};
 /// use std::time::Duration;
-/// use winddown::{Connection, lingering_close};
+/// use winddown::Connection;
 ///
 /// fn serve(connection: &Connection<std::net::TcpStream>) -> std::io::Result<()> {
 ///     let mut reader = BufReader::new(connection.stream());
@@ -49,11 +50,11 @@ use crate::sync::Arc;
 ///         let Ok(receiving) = connection.receiving() else { break }; // some of a request is here
 ///         let mut request = String::new();
 ///         reader.read_line(&mut request)?;
-///         let Ok(_busy) = receiving.busy() else { break }; // all of it is
+///         let Ok(busy) = receiving.busy() else { break }; // all of it is
 ///         let closing = connection.is_closing();
 ///         connection.stream().write_all(if closing { b"answer, and goodbye\n" } else { b"answer\n" })?;
 ///         if closing {
-///             return lingering_close(connection.stream(), Duration::from_secs(1));
+///             return busy.lingering_close(Duration::from_secs(1));
 ///         }
 ///     }
 ///     Ok(())
@@ -110,7 +111,8 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Returns whether this connection is over: the wind-down ended it, because it was idle when the linger was over or because
-    /// its request was not whole when the head time was; or its owner [dismissed](Self::dismiss) it.
+    /// its request was not whole when the head time was; or its owner [dismissed](Self::dismiss) it, or has written its last
+    /// [answer](Busy::answered).
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.opened().is_ended()
@@ -122,6 +124,12 @@ impl<S: Stream> Connection<S> {
     /// Has no effect while it is [busy](Self::busy) or [upgraded](Self::upgrade).
     pub fn dismiss(&self) {
         self.opened().dismiss();
+    }
+
+    /// For bindings: counts the client as lost, because a request of it was read that will not be answered.
+    #[doc(hidden)]
+    pub fn lose(&self) {
+        self.opened().lose();
     }
 
     /// Says that a request has begun to arrive: the wind-down waits for the rest of it, at most for the

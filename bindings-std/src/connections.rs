@@ -10,7 +10,6 @@ use std::time::Duration;
 use winddown_core::ConnectionState;
 
 use crate::clock::Clock;
-use crate::hook::{Panicked, caught};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, thread};
 use crate::wait::wake_all;
 
@@ -27,6 +26,8 @@ pub(crate) struct Connections {
     awaited: Mutex<Awaited>,
     /// How many threads are about to count the client of a connection that they close.
     accounting: AtomicU32,
+    /// How many guards say that a connection's last answer is written, and that it is read on.
+    answered: AtomicU32,
     /// An acceptor waits for a descriptor to come free.
     starving: AtomicBool,
     hungry: Mutex<Vec<Waker>>,
@@ -50,8 +51,7 @@ struct Awaited {
     since: VecDeque<(Duration, u64)>,
 }
 
-/// A connection to the register, whatever its stream. A call may meet a stranger's `as_fd`: it is caught, so that one that panics
-/// does not take other connections with it.
+/// A connection to the register, whatever its stream. The calls run no user code: streams are the library's own types.
 pub(crate) trait Open: Send + Sync {
     fn state(&self) -> &ConnectionState;
     /// Awaits its request, or ends it. The waker of an owner that is to end it.
@@ -153,42 +153,35 @@ impl Connections {
         self.lingered.store(true, Ordering::Release);
     }
 
-    /// Settles those that are idle. The wakers of owners that are to end theirs, and how many could not be settled.
+    /// Settles those that are idle. Returns the wakers of owners that are to end theirs.
     ///
-    /// It holds a share of each for a moment, and no lock: what is called is the system, and a stranger's `as_fd`.
-    pub(crate) fn settle_idle(&self) -> (Vec<Waker>, usize) {
-        let (mut owners, mut failed) = (Vec::new(), 0);
+    /// It holds a share of each for a moment, and no lock: settling makes system calls.
+    pub(crate) fn settle_idle(&self) -> Vec<Waker> {
+        let mut owners = Vec::new();
         let mut after = 0;
         loop {
             let table = self.table.lock();
             let rest = table.open.range((Bound::Excluded(after), Bound::Unbounded));
             let batch: Vec<_> = rest.take(BATCH).map(|(&id, open)| (id, open.clone())).collect();
             drop(table);
-            let Some(&(last, _)) = batch.last() else { return (owners, failed) };
+            let Some(&(last, _)) = batch.last() else { return owners };
             after = last;
             for (_, open) in batch.iter().filter(|(_, open)| open.state().linger()) {
-                match caught(|| open.settle()) {
-                    Ok(owner) => owners.extend(owner),
-                    Err(Panicked(_)) => failed += 1,
-                }
+                owners.extend(open.settle());
             }
             self.let_go(batch.into_iter().map(|(_, open)| open));
         }
     }
 
-    /// Ends those that have been awaited since then or longer. The wakers of owners that are to end theirs, and how many could
-    /// not be ended.
-    pub(crate) fn end_incomplete(&self, since: Duration) -> (Vec<Waker>, usize) {
-        let (mut owners, mut failed) = (Vec::new(), 0);
+    /// Ends those that have been awaited since then or longer. Returns the wakers of owners that are to end theirs.
+    pub(crate) fn end_incomplete(&self, since: Duration) -> Vec<Waker> {
+        let mut owners = Vec::new();
         while let Some(id) = self.take_awaited(since) {
             let open = self.table.lock().open.get(&id).cloned();
-            match caught(|| open.as_ref().and_then(|open| open.expire())) {
-                Ok(owner) => owners.extend(owner),
-                Err(Panicked(_)) => failed += 1,
-            }
+            owners.extend(open.as_ref().and_then(|open| open.expire()));
             self.let_go(open);
         }
-        (owners, failed)
+        owners
     }
 
     /// Gives shares back. One that was the last has closed a descriptor.
@@ -197,21 +190,14 @@ impl Connections {
         self.feed();
     }
 
-    /// Cuts all that are left, and each that is added from now on. Those that were at work, and how many could not be cut.
+    /// Cuts all that are left, and each that is added from now on. Returns those that were at work.
     ///
-    /// The driver holds the lock, and no share of its own: it would be the last one of a connection that goes meanwhile, and
-    /// stream and waker are a stranger's (P6).
-    pub(crate) fn cut(&self, now: Duration) -> (Vec<Late>, usize) {
+    /// The driver holds the lock, and no share of its own: it would be the last one of a connection that goes meanwhile, and the
+    /// connection's waker is user code (P6).
+    pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
         let mut table = self.table.lock();
         table.over = true;
-        let (mut late, mut failed) = (Vec::new(), 0);
-        for open in table.open.values() {
-            match caught(|| open.cut(now)) {
-                Ok(cut) => late.extend(cut),
-                Err(Panicked(_)) => failed += 1,
-            }
-        }
-        (late, failed)
+        table.open.values().filter_map(|open| open.cut(now)).collect()
     }
 
     /// Counts a connection as awaited from now on.
@@ -248,6 +234,24 @@ impl Connections {
     pub(crate) fn is_accounting(&self) -> bool {
         // Pairs with the release when an `Accounting` is dropped.
         self.accounting.load(Ordering::Acquire) > 0
+    }
+
+    /// Counts a connection whose last answer is written. To be called before its state says so, and before its pass is given back:
+    /// so the driver, which reads the passes first, sees one of the two.
+    pub(crate) fn begin_answered(&self) {
+        // Relaxed: the pass that is given back afterwards publishes it.
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes one off that count: its client has closed, or it has been read for long enough.
+    pub(crate) fn end_answered(&self) {
+        // Release pairs with `is_any_answered`.
+        self.answered.fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn is_any_answered(&self) -> bool {
+        // Pairs with the release in `end_answered`.
+        self.answered.load(Ordering::Acquire) > 0
     }
 
     /// Since when the drain awaits a connection: the one that it has awaited longest, or one that was taken off the count

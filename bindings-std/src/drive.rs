@@ -1,5 +1,5 @@
-//! The driver: turns the steps of the sequence into threads, deadlines and wakes. It decides nothing, and runs no user code but
-//! one: cutting a connection calls its stream's `as_fd`. Hooks, kickers, wakers and observers have threads of their own (P6).
+//! The driver: turns the steps of the sequence into threads, deadlines and wakes. It decides nothing, and runs no user
+//! code: hooks, kickers, wakers and observers have threads of their own (P6).
 
 use std::panic::Location;
 use std::time::Duration;
@@ -170,12 +170,14 @@ impl<'a> Drive<'a> {
         let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };
         let attending = inner.is_attending() || inner.connections.is_accounting();
         let awaited = inner.connections.awaited_since();
+        let answered = inner.connections.is_any_answered();
         Observed {
             in_flight: InFlight { critical, high, low },
             late,
             attending,
             connected: !inner.connections.is_empty() || self.is_any_door_left_open(),
             awaited,
+            answered,
             unserved: inner.unserved(),
             forced: None,
         }
@@ -264,10 +266,7 @@ impl<'a> Drive<'a> {
 
     /// Cuts what connections are left, and names those at work. How many there were.
     fn cut(&mut self) -> usize {
-        let (late, failed) = self.inner.connections.cut(self.now);
-        if failed > 0 {
-            self.inner.count_unserved(Unserved::UNKNOWN);
-        }
+        let late = self.inner.connections.cut(self.now);
         let named = late.len();
         self.stragglers.extend(late.into_iter().map(Straggler::from));
         named

@@ -1,15 +1,17 @@
-//! The guards that a connection's owner holds while it is not idle: receiving, busy, upgraded. Not here: what each means to the
+//! The guards that a connection's owner holds while it is not idle: receiving, busy, upgraded, answered. Not here: what each means to the
 //! drain (core's `connection`).
 
 use std::fmt;
+use std::io;
 use std::ops::Deref;
+use std::time::Duration;
 
 use winddown_core::{Hold, Refused};
 
 use crate::kicker::Kicker;
 use crate::open::{Opened, Share};
 use crate::pass::Admitted;
-use crate::stream::Stream;
+use crate::stream::{Stream, lingering_close};
 use crate::{OwnedPass, Pass};
 
 /// Counts among a connection's guards until it is dropped.
@@ -40,6 +42,11 @@ impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
         if self.opened().exchange(self.hold, Hold::Upgraded).is_ok() {
             self.hold = Hold::Upgraded;
         }
+    }
+
+    /// Makes this guard one of an answered connection, and gives its pass back afterwards.
+    fn become_answered(self) -> Guard<S, L, ()> {
+        self.become_one(Hold::Answered, None).expect("a guard of this kind is never refused")
     }
 
     fn opened(&self) -> &Opened<S> {
@@ -100,13 +107,34 @@ impl<S: Stream> OwnedReceiving<S> {
 #[must_use = "dropped at once, the connection is idle again"]
 pub struct Busy<'a, S: Stream>(pub(crate) Guard<S, &'a Opened<S>, Pass<'a>>);
 
-impl<S: Stream> Busy<'_, S> {
+impl<'a, S: Stream> Busy<'a, S> {
     /// Marks the connection as upgraded: from now on it speaks something that has no end of its own, and the report calls it
     /// that. Its owner says goodbye when [`token_at(Milestone::Refusing)`](crate::Shutdown::token_at) tells: an
     /// `Interruptible` (on Unix) tells a thread that is blocked in a read.
     pub fn upgraded(mut self) -> Self {
         self.0.upgrade();
         self
+    }
+
+    /// Says that the last answer is written whole, and that the connection brings no more requests. The pass is given back.
+    ///
+    /// See [`OwnedBusy::answered`].
+    pub fn answered(self) -> Answered<'a, S> {
+        Answered(self.0.become_answered())
+    }
+
+    /// Closes the connection after its last answer, so that the answer arrives: [`answered`](Self::answered), and then as
+    /// [`lingering_close`](crate::lingering_close) for at most `at_most`. Then drop the connection.
+    ///
+    /// The connection is not at work meanwhile, so a client that keeps its end open is not late: the drain waits for it until its
+    /// own deadline, and then cuts it, which ends this call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lingering_close`](crate::lingering_close).
+    pub fn lingering_close(self, at_most: Duration) -> io::Result<()> {
+        let answered = self.answered();
+        lingering_close(&answered.0.opened().stream, at_most)
     }
 }
 
@@ -121,7 +149,34 @@ impl<S: Stream> OwnedBusy<S> {
         self.0.upgrade();
         self
     }
+
+    /// Says that the last answer is written whole, and that the connection brings no more requests. The pass is given back.
+    ///
+    /// Hold the guard that this returns for as long as the connection is read until its client has closed
+    /// ([`Lingering`](crate::Lingering)). The drain waits for it, at most until its own deadline, and cuts the connection then. The
+    /// connection is not late, and bytes that still arrive on it are not counted as lost.
+    pub fn answered(self) -> OwnedAnswered<S> {
+        OwnedAnswered(self.0.become_answered())
+    }
+
+    /// As [`Busy::lingering_close`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`lingering_close`](crate::lingering_close).
+    pub fn lingering_close(self, at_most: Duration) -> io::Result<()> {
+        let answered = self.answered();
+        lingering_close(&answered.0.opened().stream, at_most)
+    }
 }
+
+/// A connection whose last answer is written. From [`Busy::answered`].
+#[must_use = "dropped at once, the drain does not wait until the answer has arrived"]
+pub struct Answered<'a, S: Stream>(Guard<S, &'a Opened<S>, ()>);
+
+/// A connection whose last answer is written. From [`OwnedBusy::answered`]. It keeps the stream open.
+#[must_use = "dropped at once, the drain does not wait until the answer has arrived"]
+pub struct OwnedAnswered<S: Stream>(Guard<S, Share<S>, ()>);
 
 /// A connection that speaks something without an end. From [`Connection::upgrade`](crate::Connection::upgrade).
 #[must_use = "dropped at once, the connection is idle again"]
@@ -168,6 +223,18 @@ impl<S: Stream> fmt::Debug for Busy<'_, S> {
 impl<S: Stream> fmt::Debug for OwnedBusy<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedBusy").finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> fmt::Debug for Answered<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answered").finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> fmt::Debug for OwnedAnswered<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedAnswered").finish_non_exhaustive()
     }
 }
 

@@ -161,7 +161,7 @@ pub use ended::Ended;
 pub use env::{EnvError, FromEnv};
 pub use error::{BuildError, SignalError};
 pub use exit::Exit;
-pub use guards::{Busy, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
+pub use guards::{Answered, Busy, OwnedAnswered, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
 pub use holding::Holding;
 pub use hook::{HookError, HookResult};
 #[cfg(unix)]

@@ -76,6 +76,10 @@ impl<S: Stream> Opened<S> {
 
     /// A guard becomes another one.
     pub(crate) fn exchange(&self, from: Hold, to: Hold) -> Result<(), Refused> {
+        if to == Hold::Answered {
+            // A guard of this kind is never refused.
+            self.inner.connections.begin_answered();
+        }
         self.state.exchange(from, to, self.is_refusing()).map(|entered| self.follow(entered))
     }
 
@@ -83,6 +87,10 @@ impl<S: Stream> Opened<S> {
     pub(crate) fn leave(&self, hold: Hold) {
         let settle = self.state.leave(hold, self.is_refusing());
         self.follow(Entered { settle, await_ended: false });
+        if hold == Hold::Answered {
+            self.inner.connections.end_answered();
+            self.inner.trigger.driver.notify();
+        }
     }
 
     fn follow(&self, entered: Entered) {
@@ -143,6 +151,16 @@ impl<S: Stream> Opened<S> {
             self.inner.connections.end_await();
             self.inner.trigger.driver.notify();
         }
+    }
+
+    /// Counts its client as lost, for its owner, which has read a request that it will not answer.
+    pub(crate) fn lose(&self) {
+        let accounting = self.inner.connections.accounting();
+        if let Some(gone) = self.state.lose() {
+            self.account(gone);
+        }
+        drop(accounting);
+        self.inner.trigger.driver.notify();
     }
 
     fn half_close(&self, half: Half) {

@@ -6,13 +6,31 @@ use std::net::Shutdown as Half;
 use std::time::{Duration, Instant};
 
 #[cfg(unix)]
-use std::os::fd::AsFd;
-
-#[cfg(unix)]
 use socket2::SockRef;
 
-/// A stream that a [`Connection`](crate::Connection) can be: on Unix every socket, that is whatever has its descriptor
-/// ([`AsFd`](std::os::fd::AsFd)); elsewhere a [`TcpStream`](std::net::TcpStream).
+/// A socket that a [`Connection`](crate::Connection) can be made of: [`TcpStream`](std::net::TcpStream), and on Unix `UnixStream` and
+/// `OwnedFd`, for sockets of other crates (`OwnedFd::from(socket)`).
+///
+/// A connection reads and writes the socket itself. So a type around a socket, which encrypts for example, is no `Stream`: its code
+/// would be bypassed. Put it around the [`Connection`](crate::Connection) instead, which implements `Read` and `Write`.
+///
+/// ```compile_fail,E0277
+/// use std::net::TcpStream;
+/// use std::os::fd::{AsFd, BorrowedFd};
+/// use winddown::{Connection, Shutdown};
+///
+/// struct Encrypted(TcpStream);
+///
+/// impl AsFd for Encrypted {
+///     fn as_fd(&self) -> BorrowedFd<'_> {
+///         self.0.as_fd()
+///     }
+/// }
+///
+/// fn register(stream: Encrypted, shutdown: &Shutdown) {
+///     let _ = Connection::new(stream, shutdown); // refused: what is written to it would go out in clear
+/// }
+/// ```
 pub trait Stream: private::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn half_close(&self, half: Half) -> io::Result<()>;
@@ -30,18 +48,46 @@ pub trait Stream: private::Sealed + Send + Sync + 'static {
 }
 
 mod private {
+    #[cfg(not(any(winddown_loom, winddown_shuttle)))]
+    use std::net::TcpStream;
     #[cfg(unix)]
-    pub trait Sealed: std::os::fd::AsFd {}
+    use std::os::fd;
+    #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+    use std::os::unix::net::UnixStream;
+
+    /// What [`Stream`](super::Stream) is implemented for.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is not a socket that a `winddown::Connection` can be made of",
+        label = "not a `TcpStream`, `UnixStream` or `OwnedFd`",
+        note = "a `Connection` reads and writes the socket itself, so the code of a type around it would be bypassed",
+        note = "register the socket, and put the type around the `Connection`, which implements `Read` and `Write`; for TLS with hyper \
+                see `winddown_smol::http::serve_over`",
+        note = "of another crate's socket make an `OwnedFd` first: `Connection::new(OwnedFd::from(socket), &shutdown)`"
+    )]
+    #[cfg(unix)]
+    pub trait Sealed: fd::AsFd {}
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is not a socket that a `winddown::Connection` can be made of",
+        label = "not a `TcpStream`",
+        note = "register the socket, and put the type around the `Connection`, which implements `Read` and `Write`"
+    )]
     #[cfg(not(unix))]
     pub trait Sealed {}
-    #[cfg(unix)]
-    impl<T: std::os::fd::AsFd> Sealed for T {}
-    #[cfg(not(unix))]
-    impl Sealed for std::net::TcpStream {}
+
+    #[cfg(not(any(winddown_loom, winddown_shuttle)))]
+    impl Sealed for TcpStream {}
+    #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+    impl Sealed for UnixStream {}
+    #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+    impl Sealed for fd::OwnedFd {}
+
+    /// The models count the descriptors of their streams.
+    #[cfg(any(winddown_loom, winddown_shuttle))]
+    impl<T: fd::AsFd> Sealed for T {}
 }
 
 #[cfg(unix)]
-impl<T: AsFd + Send + Sync + 'static> Stream for T {
+impl<T: private::Sealed + Send + Sync + 'static> Stream for T {
     fn half_close(&self, half: Half) -> io::Result<()> {
         SockRef::from(self).shutdown(half)
     }
@@ -106,8 +152,11 @@ impl Stream for std::net::TcpStream {
 ///
 /// To close a socket with unread bytes in its buffer turns the close into a reset, which can overtake the answer (A6).
 /// So this says that nothing more comes, and reads what the peer still sends until it closes, too, at most for `at_most`
-/// and at most a mebibyte. Stay [busy](crate::Connection::busy) meanwhile: an idle connection is ended with the linger.
-/// Then drop the stream. It has to be one that blocks, and has a read timeout of its own afterwards.
+/// and at most a mebibyte. Then drop the stream. It has to be one that blocks, and has a read timeout of its own afterwards.
+///
+/// This is for streams that are no [`Connection`](crate::Connection). For one that is, call
+/// [`Busy::lingering_close`](crate::Busy::lingering_close): while its guard is held the connection is at work, and late at the drain's
+/// deadline; without a guard it is ended with the linger.
 ///
 /// # Errors
 ///

@@ -31,9 +31,12 @@ use crate::{Refused, Unserved};
 /// 3. Ended is claimed before the connection is told, and never while a request is being received. If bytes are found
 ///    afterwards, it is awaited after all. So a connection that is awaited or at work is told only by a caller that claimed it
 ///    earlier.
-/// 4. Awaited is set once and cleared once: by the guard that takes the request, by [`expire`](Self::expire),
-///    [`dismiss`](Self::dismiss), [`cut`](Self::cut) or [`close`](Self::close). The caller that clears it is told so.
-/// 5. Each of these is one read-modify-write of the word, so of two callers one is the first, and both know which.
+/// 4. Awaited is set once and cleared once: by the guard that takes the request, or that says that it is answered, by
+///    [`expire`](Self::expire), [`dismiss`](Self::dismiss), [`cut`](Self::cut) or [`close`](Self::close). The caller that clears
+///    it is told so.
+/// 5. Once it was answered for the last time, or dismissed, it is never awaited, told of the end, or counted: it is spent, ended and
+///    accounted for good.
+/// 6. Each of these is one read-modify-write of the word, so of two callers one is the first, and both know which.
 ///
 /// Whatever a caller did before its change is seen by every caller that changes the word afterwards (acquire and release).
 pub struct ConnectionState {
@@ -64,6 +67,9 @@ pub enum Hold {
     Busy,
     /// It speaks something that has no end of its own.
     Upgraded,
+    /// Its last answer is written whole, and its owner reads on until the client has closed: what still arrives is no request. The
+    /// connection is not at work. The embedding counts these guards ([`Observed::answered`](crate::Observed::answered)).
+    Answered,
 }
 
 /// The consequences of adding a guard. The caller carries out each one that is set.
@@ -108,6 +114,8 @@ pub enum End {
 pub enum Account {
     /// As nothing: it had its answer, or its time was not over.
     Settled,
+    /// As lost.
+    Lost,
     /// As incomplete.
     Incomplete,
     /// As lost, if there are unread bytes.
@@ -120,16 +128,16 @@ impl Account {
     /// Returns the client's count. `unread` says whether there are bytes that the program has not read; it is asked only
     /// where that matters.
     pub fn count(self, unread: impl FnOnce() -> bool) -> Unserved {
-        let lost = matches!(self, Self::LostIfUnread | Self::LostOrIncomplete) && unread();
+        let lost = self == Self::Lost || matches!(self, Self::LostIfUnread | Self::LostOrIncomplete) && unread();
         match self {
             _ if lost => Unserved::LOST,
             Self::Incomplete | Self::LostOrIncomplete => Unserved::INCOMPLETE,
-            Self::Settled | Self::LostIfUnread => Unserved::NONE,
+            Self::Settled | Self::Lost | Self::LostIfUnread => Unserved::NONE,
         }
     }
 }
 
-/// The state of a connection when it was cut or closed.
+/// The state of a connection when it was cut, closed or lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the report names it or counts it"]
 pub struct Gone {
@@ -150,9 +158,9 @@ impl ConnectionState {
         }
     }
 
-    /// Adds a guard, which holds a pass already unless it is [`Hold::Receiving`]. `refusing`: the program refuses.
+    /// Adds a guard, which holds a pass already if it is [`Hold::Busy`] or [`Hold::Upgraded`]. `refusing`: the program refuses.
     ///
-    /// Two guards that are receiving count as one.
+    /// Two guards that are receiving count as one. A guard that is receiving or answered is never refused.
     ///
     /// # Errors
     ///
@@ -161,6 +169,7 @@ impl ConnectionState {
         let taken = |word: u32| accounted_if(word & !(AWAITED | BEGUN | EXPIRED), refusing);
         let before = self.change(|word| match hold {
             Hold::Receiving => Some(word | RECEIVING | BEGUN),
+            Hold::Answered => Some(dismissed(word)),
             _ if word & CUT != 0 => None,
             Hold::Busy => (word & BUSY_MASK != BUSY_MASK).then(|| taken(word) + BUSY),
             Hold::Upgraded => (word & UPGRADED_MASK != UPGRADED_MASK).then(|| taken(word) + UPGRADED),
@@ -170,7 +179,7 @@ impl ConnectionState {
         Ok(Entered { await_ended: !receiving && before & AWAITED != 0, settle: receiving && is_awaitable(before) })
     }
 
-    /// Turns a guard that is receiving, or busy, into a busy or an upgraded one, in one step: it is not idle in between.
+    /// Turns a guard into one of another kind, in one step: it is not idle in between.
     ///
     /// # Errors
     ///
@@ -194,6 +203,7 @@ impl ConnectionState {
             Hold::Receiving => word & !(RECEIVING | BEGUN),
             Hold::Busy => accounted_if(word - BUSY, refusing),
             Hold::Upgraded => accounted_if(word - UPGRADED, refusing),
+            Hold::Answered => word,
         };
         let after = left(self.always(left));
         let undecided = after & (AT_WORK | AWAITED | ENDED) == 0 && after & LINGERED != 0;
@@ -248,8 +258,15 @@ impl ConnectionState {
     /// awaited.
     #[must_use = "it is to be taken off the count"]
     pub fn dismiss(&self) -> bool {
-        let dismissed = |word: u32| word & !(AWAITED | BEGUN | EXPIRED) | SPENT | ENDED | ACCOUNTED;
         self.change(|word| (word & AT_WORK == 0).then(|| dismissed(word))).is_ok_and(|before| before & AWAITED != 0)
+    }
+
+    /// A request has arrived that will not be answered, says its owner, which has read it, and ends the connection. `None`: it is at
+    /// work, or its client was answered or counted before.
+    #[must_use = "the report counts it"]
+    pub fn lose(&self) -> Option<Gone> {
+        let before = self.change(|word| (word & (AT_WORK | ACCOUNTED) == 0).then(|| dismissed(word))).ok()?;
+        Some(Gone { at_work: None, await_ended: before & AWAITED != 0, account: Account::Lost })
     }
 
     /// Returns whether it was ended.
@@ -308,6 +325,11 @@ impl ConnectionState {
     fn always(&self, mut next: impl FnMut(u32) -> u32) -> u32 {
         self.change(|word| Some(next(word))).unwrap_or_else(|word| word)
     }
+}
+
+/// It brings no more requests, and what arrives is none.
+const fn dismissed(word: u32) -> u32 {
+    word & !(AWAITED | BEGUN | EXPIRED) | SPENT | ENDED | ACCOUNTED
 }
 
 /// Idle, lingered, and not awaited before.
@@ -388,6 +410,55 @@ mod tests {
         assert_eq!(state.begin_await(), Await::Began);
         assert!(state.expire() && !state.dismiss());
         assert_eq!(state.close(true).account, Account::Settled);
+    }
+
+    #[test]
+    fn p7_a_client_whose_request_is_not_answered_is_lost_once() {
+        let state = lingered();
+        assert_eq!(state.begin_await(), Await::Began);
+        let lost = state.lose().unwrap();
+        assert_eq!(lost, Gone { at_work: None, await_ended: true, account: Account::Lost });
+        assert_eq!(lost.account.count(|| false), Unserved::LOST);
+        assert_eq!((state.lose(), state.close(true).account), (None, Account::Settled));
+        let busy = ConnectionState::new();
+        let _ = busy.enter(Hold::Busy, true).unwrap();
+        assert_eq!((busy.lose(), busy.leave(Hold::Busy, true), busy.lose()), (None, false, None), "it was answered");
+    }
+
+    /// After its last answer a client may send what it likes, and stay for as long as it likes.
+    #[test]
+    fn p7_a_connection_that_was_answered_is_never_awaited_told_or_counted() {
+        let state = lingered();
+        assert_eq!(state.begin_await(), Await::Began);
+        assert!(state.enter(Hold::Busy, true).unwrap().await_ended);
+        let entered = state.exchange(Hold::Busy, Hold::Answered, true).unwrap();
+        assert_eq!(entered, Entered { await_ended: false, settle: false });
+        assert!(state.is_idle() && state.is_ended());
+        assert!(!state.enter(Hold::Receiving, true).unwrap().settle && !state.leave(Hold::Receiving, true));
+        assert_eq!((state.begin_await(), state.end(), state.expire()), (Await::Spent, End::No, false));
+        let cut = state.cut().unwrap();
+        assert_eq!(cut, Gone { at_work: None, await_ended: false, account: Account::Settled });
+        assert!(state.enter(Hold::Answered, true).is_ok() && !state.leave(Hold::Answered, true));
+
+        let state = ConnectionState::new();
+        let _ = state.enter(Hold::Upgraded, false).unwrap();
+        let _ = state.exchange(Hold::Upgraded, Hold::Answered, false).unwrap();
+        let _ = state.enter(Hold::Receiving, false).unwrap();
+        assert!(state.linger() && !state.leave(Hold::Receiving, true) && !state.leave(Hold::Answered, true));
+        assert_eq!((state.begin_await(), state.end()), (Await::Spent, End::No));
+        assert_eq!(state.close(true), Gone { at_work: None, await_ended: false, account: Account::Settled });
+    }
+
+    /// Another guard of the same connection still is at work.
+    #[test]
+    fn an_answered_guard_does_not_hide_a_busy_one() {
+        let state = ConnectionState::new();
+        for _ in 0..2 {
+            let _ = state.enter(Hold::Busy, true).unwrap();
+        }
+        let _ = state.exchange(Hold::Busy, Hold::Answered, true).unwrap();
+        assert!(!state.is_idle());
+        assert_eq!(state.cut().unwrap().at_work, Some(Hold::Busy));
     }
 
     /// P7: once, and only a guard after the head time makes it an answer.

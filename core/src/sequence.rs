@@ -8,8 +8,8 @@ use crate::{Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Plan, Reason
 
 /// What the embedding sees when it polls.
 ///
-/// Read the counts of passes first and the connections afterwards. A connection that turns from at work to awaited or idle
-/// does so before its pass is given back, so it is seen in at least one of the two. (One that turns the other way is
+/// Read the counts of passes first and the connections afterwards. A connection that turns from at work to awaited, answered or
+/// idle does so before its pass is given back, so it is seen in at least one of the two. (One that turns the other way is
 /// counted behind the late gate: see [`Step::CloseLate`].)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -24,6 +24,9 @@ pub struct Observed {
     /// When the embedding began to await the connection that it has awaited longest: its request had begun to arrive when it
     /// was to be ended. `None`: no connection is awaited.
     pub awaited: Option<Duration>,
+    /// Whether there are connections whose last answer is written whole, and that are read until their clients have closed
+    /// ([`Hold::Answered`](crate::Hold::Answered)). They are waited for until the drain's deadline, and are not late then.
+    pub answered: bool,
     /// Whether an earlier [`Step::EndIdle`] or [`Step::EndIncomplete`], or work on the listeners, is still being carried out.
     pub attending: bool,
     /// The clients that are known to be left without an answer.
@@ -90,7 +93,7 @@ enum Part {
 /// 3. Closing begins only when nothing of class Critical or High is in flight, or after it was called late (P3), and only
 ///    after a poll that saw the late gate closed.
 /// 4. A connection is waited for while it is idle, until [`lingers_until`](Self::lingers_until), and while it is awaited, for
-///    the budget's head time; neither beyond the drain's deadline.
+///    the budget's head time, and while it is answered; none of them beyond the drain's deadline.
 /// 5. Every stage is ended or abandoned, once, and not both (P7). A stage's bit in `over` is set at that moment.
 ///
 /// Time is a `Duration` since an epoch of the caller's choice. It may stand still or jump; one that goes back is taken
@@ -268,7 +271,7 @@ impl Sequence {
             self.expired = Some(since.max(self.now.saturating_sub(head)));
             return Step::EndIncomplete;
         }
-        let expecting = lingering || head_until.is_some() || observed.attending && !overdue;
+        let expecting = lingering || head_until.is_some() || (observed.attending || observed.answered) && !overdue;
         if (critical, high) == (0, 0) && !expecting {
             return self.leave_drain();
         }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use winddown::{Acceptor, Connection, Listener, Stream, lingering_close};
+use winddown::{Acceptor, Connection, Listener, Stream};
 
 /// Serves every connection on a thread of its own, until the acceptor ends.
 ///
@@ -42,7 +42,7 @@ where
         if lines.read_line(&mut line).is_err() || !line.ends_with('\n') {
             return;
         }
-        let Ok(_busy) = connection.busy() else { return };
+        let Ok(busy) = connection.busy() else { return };
         work(&line);
         let closing = connection.is_closing();
         let answer = if closing { format!("bye {line}") } else { format!("ok {line}") };
@@ -50,7 +50,7 @@ where
             return;
         }
         if closing {
-            let _ = lingering_close(connection.stream(), Duration::from_secs(1));
+            let _ = busy.lingering_close(Duration::from_secs(1));
             return;
         }
     }

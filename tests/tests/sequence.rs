@@ -186,6 +186,23 @@ fn p5_the_head_time_is_cut_to_the_drain() {
     assert_eq!(steps, [CloseLate, Reach(Closing), Reach(Done), Finish(Outcome::Clean)]);
 }
 
+/// A6, P7: the lingering read after a last answer holds the drain, but never beyond its deadline, and is not late then.
+#[test]
+fn p7_an_answered_connection_is_waited_for_until_the_drains_deadline_and_is_not_late() {
+    let mut driven = begun();
+    driven.observed.answered = true;
+    assert_eq!(driven.at(secs(2)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(7)))]);
+    assert_eq!(driven.at(secs(6)), [Wait(Some(secs(7)))]);
+    driven.observed.answered = false;
+    assert_eq!(outcome(&driven.completing_at(secs(6))), Outcome::Clean, "it has closed");
+
+    let mut driven = begun();
+    driven.observed.answered = true;
+    driven.at(secs(2));
+    let steps = driven.completing_at(secs(7));
+    assert_eq!((&steps[..2], outcome(&steps)), (&[CloseLate, Reach(Closing)][..], Outcome::Clean));
+}
+
 /// P2, P3: what entered the late gate in the last moment is counted once it is closed.
 #[test]
 fn p3_the_late_gate_is_looked_at_again_after_its_close() {

@@ -420,6 +420,77 @@ fn a6_a_lingering_close_ends_at_its_limit_and_when_the_peer_is_gone() {
     });
 }
 
+/// Answers a client that keeps its end open, by a guard of either kind, and closes the connection in a thread of its own.
+fn answered(shutdown: &Shutdown, owned: bool, at_most: Duration) -> (thread::JoinHandle<()>, UnixStream) {
+    let (ours, mut client) = UnixStream::pair().unwrap();
+    let connection = Connection::new(ours, shutdown);
+    let server = thread::spawn(move || {
+        if owned {
+            let busy = connection.busy_owned().unwrap();
+            connection.stream().write_all(b"bye\n").unwrap();
+            busy.lingering_close(at_most).unwrap();
+        } else {
+            let busy = connection.busy().unwrap();
+            connection.stream().write_all(b"bye\n").unwrap();
+            busy.lingering_close(at_most).unwrap();
+        }
+    });
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "bye\n");
+    // Not a request.
+    client.write_all(b"?").unwrap();
+    (server, client)
+}
+
+/// The drain's deadline falls into the lingering read: the connection is cut, and not late.
+#[test]
+fn p7_a_client_that_keeps_its_end_open_after_a_whole_answer_is_not_late() {
+    for owned in [true, false] {
+        must_end(move || {
+            let (clock, shutdown) = timed();
+            let (server, client) = answered(&shutdown, owned, secs(600));
+            shutdown.trigger(Reason::Requested);
+            clock.wait_for_sleeper(ms(500));
+            clock.advance(ms(500));
+            clock.wait_for_sleeper(ms(1_000));
+            clock.advance(ms(500));
+            // Nothing but the lingering read is left.
+            clock.wait_for_sleeper(secs(9));
+            assert_eq!(shutdown.in_flight().critical, 0);
+            clock.advance(secs(8));
+            // The cut ends the read at once.
+            server.join().unwrap();
+            let exit = shutdown.run();
+            assert_clean(&exit.report);
+            assert_eq!((exit.code(), exit.report.took), (0, secs(9)));
+            assert_eq!((exit.report.unserved.lost, exit.report.unserved.incomplete), (0, 0));
+            drop(client);
+        });
+    }
+}
+
+/// A6: the drain waits for the lingering read, and goes on when that is over.
+#[test]
+fn a6_the_drain_waits_for_a_lingering_read_to_its_limit() {
+    for owned in [true, false] {
+        must_end(move || {
+            let (clock, shutdown) = timed();
+            let begun = std::time::Instant::now();
+            let (server, client) = answered(&shutdown, owned, ms(300));
+            shutdown.trigger(Reason::Requested);
+            // No idle connection is waited for any more.
+            clock.advance(secs(1));
+            let report = shutdown.run().report;
+            assert!(begun.elapsed() >= ms(300), "{:?}", begun.elapsed());
+            assert_clean(&report);
+            assert_eq!(report.took, secs(1));
+            server.join().unwrap();
+            drop(client);
+        });
+    }
+}
+
 fn unix(name: &str) -> (UnixListener, PathBuf) {
     let path = std::env::temp_dir().join(format!("winddown-{}-{name}", std::process::id()));
     let _ = std::fs::remove_file(&path);

@@ -3,9 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -376,41 +374,6 @@ fn p6_half_a_request_at_the_drains_deadline_is_incomplete_and_not_late() {
         });
         assert_clean(&report);
         assert_eq!((counts(&report), report.exit_code()), ((0, false, 1, 0), 0));
-    });
-}
-
-/// A stream whose client sends a byte at the last moment before it is shut down for reading.
-struct Late {
-    stream: UnixStream,
-    client: UnixStream,
-    calls: AtomicUsize,
-}
-
-impl AsFd for Late {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // The first call is for the look whether bytes have arrived, the second for the shutdown.
-        if self.calls.fetch_add(1, Ordering::SeqCst) == 1 {
-            (&self.client).write_all(b"?").unwrap();
-        }
-        self.stream.as_fd()
-    }
-}
-
-/// Shut down first and looked at afterwards: a byte that was in time is found.
-#[test]
-fn a3_a_byte_that_arrives_while_its_connection_is_ended_is_awaited() {
-    must_end(|| {
-        let (clock, shutdown) = timed();
-        let (stream, client) = UnixStream::pair().unwrap();
-        let connection = Connection::new(Late { stream, client, calls: AtomicUsize::new(0) }, &shutdown);
-        wind_down_until_awaited(&clock, &shutdown, || ());
-        let busy = connection.busy().unwrap();
-        (&connection).read_exact(&mut [0]).unwrap();
-        drop(busy);
-        drop(connection);
-        let report = shutdown.run().report;
-        assert_clean(&report);
-        assert_eq!(counts(&report), (0, false, 0, 0));
     });
 }
 

@@ -1,15 +1,12 @@
-//! What is under way on one connection, and when it counts as answered. Not here: requests and answers (`service`).
+//! What is under way on one connection, and when it counts as answered. Not here: requests and answers (`service`), and reading and
+//! writing (`wire`).
 
-use std::io;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use futures_lite::{AsyncRead, AsyncWrite};
 use parking_lot::Mutex;
-use smol_hyper::rt::FuturesIo;
-use winddown::{OwnedBusy, OwnedReceiving, Refused, Stream};
+use winddown::{OwnedAnswered, OwnedBusy, OwnedReceiving, Refused, Stream};
 
 use crate::Connection;
 
@@ -27,13 +24,26 @@ struct State<S: Stream> {
     /// Requests whose answers are not at their end.
     open: usize,
     busy: Option<OwnedBusy<S>>,
-    /// HTTP/1: something was read that no request has come of yet.
+    /// HTTP/1, and every handshake: something was read that no request has come of yet.
     receiving: Option<OwnedReceiving<S>>,
+    /// How far the handshake has come of what is around the connection.
+    handshake: Handshake,
     /// HTTP/2: the same. What was read may as well be an answer to a ping, so the drain does not wait for it.
     fresh: bool,
     /// Who flushes, where an answer may come to its end without that.
     flushes: Option<Waker>,
     end: End,
+}
+
+/// The handshake of TLS, say: bytes that are read are no request, but one follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handshake {
+    /// It is under way.
+    Begun,
+    /// It is over, and nothing was read through it yet. The first request may have been read along with its last bytes.
+    Done,
+    /// The same, and something was read through it; or there is nothing more that was read along with it.
+    Past,
 }
 
 /// How far its end has come.
@@ -54,16 +64,14 @@ impl<S: Stream> Flight<S> {
         // From here on it ends itself when the linger is over, with what has come by then: also if that is before its task
         // has begun.
         let _ = connection.poll_lingered(&Context::from_waker(Waker::noop()));
-        let state = State { open: 0, busy: None, receiving: None, fresh: false, flushes: None, end: End::Open };
+        let handshake = Handshake::Begun;
+        let state =
+            State { open: 0, busy: None, receiving: None, handshake, fresh: false, flushes: None, end: End::Open };
         Arc::new(Self { connection, many, state: Mutex::new(state) })
     }
 
     pub(super) fn connection(&self) -> &Connection<S> {
         &self.connection
-    }
-
-    pub(super) fn io(self: &Arc<Self>) -> FuturesIo<Io<S>> {
-        FuturesIo::new(Io(self.clone()))
     }
 
     /// Whether the client may still send what would destroy the last answer on its way (A6).
@@ -95,17 +103,46 @@ impl<S: Stream> Flight<S> {
         self.state.lock().end = End::Last;
     }
 
-    /// hyper has done with the connection: the last answer is written, and what the client still sends is no request. The guard
-    /// of an answer that was under way comes back, to be dropped after the connection; without one nothing more is waited for.
-    pub(super) fn answered(&self) -> Option<OwnedBusy<S>> {
+    /// The handshake is over: the connection speaks HTTP from now on.
+    pub(super) fn shake_hands(&self) {
+        self.state.lock().handshake = Handshake::Done;
+    }
+
+    /// No answer will be written any more: the last one is, or there is none. What the client still sends is no request.
+    ///
+    /// Hold the guard that this returns until the connection is closed: the drain waits for it. There is none if no request was under
+    /// way.
+    pub(super) fn answered(&self) -> Option<OwnedAnswered<S>> {
         let mut state = self.state.lock();
         let (busy, receiving) = (state.busy.take(), state.receiving.take());
         drop(state);
+        // Without the lock: this wakes the driver.
         drop(receiving);
         if busy.is_none() {
             self.connection.dismiss();
         }
-        busy
+        busy.map(OwnedBusy::answered)
+    }
+
+    /// No answer will be written: a request was not whole, or was none. As [`answered`](Self::answered) if one was under way. Else
+    /// nothing is said: bytes that were read stay those of a request that is not whole.
+    pub(super) fn failed(&self) -> Option<OwnedAnswered<S>> {
+        let busy = self.state.lock().busy.take();
+        busy.map(OwnedBusy::answered)
+    }
+
+    /// Whether it was closed for want of a request, and what its client still sends decides whether it is lost.
+    pub(super) fn awaits_goodbye(&self) -> bool {
+        !self.many && self.state.lock().end == End::Idle
+    }
+
+    /// The client has closed its side, in answer to the server's close. `request`: it had sent one first, which crossed the close.
+    pub(super) fn part(&self, request: bool) {
+        if request {
+            self.connection.lose();
+        } else {
+            self.connection.dismiss();
+        }
     }
 
     /// From now on it speaks something else.
@@ -115,9 +152,14 @@ impl<S: Stream> Flight<S> {
         state.busy = state.busy.take().map(OwnedBusy::upgraded);
     }
 
-    fn has_read(&self) {
+    /// Something has arrived.
+    pub(super) fn has_read(&self) {
         let mut state = self.state.lock();
-        if self.many {
+        if state.end == End::Idle {
+            // Too late for a request. The client's goodbye is none.
+            return;
+        }
+        if self.many && state.handshake != Handshake::Begun {
             state.fresh = true;
         } else if state.busy.is_none() && state.receiving.is_none() {
             drop(state);
@@ -127,8 +169,19 @@ impl<S: Stream> Flight<S> {
         }
     }
 
+    /// Something was read through what is around the connection: the beginning of a request, or the rest of one.
+    pub(super) fn has_read_through(&self) {
+        let mut state = self.state.lock();
+        state.handshake = Handshake::Past;
+        // HTTP/2 itself has things to say that are no request.
+        let greeting = if self.many { state.receiving.take() } else { None };
+        drop(state);
+        self.has_read();
+        drop(greeting);
+    }
+
     /// Everything that was written so far is the kernel's.
-    fn flushed(&self, context: &Context<'_>) {
+    pub(super) fn flushed(&self, context: &Context<'_>) {
         let mut state = self.state.lock();
         if state.open == 0 && state.end == End::Open {
             let Some(idle) = state.busy.take() else { return };
@@ -144,9 +197,18 @@ impl<S: Stream> Flight<S> {
 
     /// Whether it waits for a request, with nothing left to write, and there will be none. To be asked when there is nothing to
     /// read.
-    fn is_over(&self, context: &Context<'_>) -> bool {
+    pub(super) fn is_over(&self, context: &Context<'_>) -> bool {
         let lingered = self.connection.poll_lingered(context).is_ready();
         let mut state = self.state.lock();
+        if !lingered && state.handshake == Handshake::Done {
+            // The client has shaken hands and sent nothing more: it is idle. (After the linger it has the head time for its request:
+            // it began before.)
+            state.handshake = Handshake::Past;
+            let greeting = state.receiving.take();
+            drop(state);
+            drop(greeting);
+            return false;
+        }
         // A head that is not whole has the head time, which the wind-down ends.
         if !lingered || state.busy.is_some() || state.receiving.is_some() && !self.connection.is_ended() {
             return false;
@@ -158,8 +220,9 @@ impl<S: Stream> Flight<S> {
             return false;
         }
         state.end = End::Idle;
+        let receiving = state.receiving.is_some();
         drop(state);
-        if self.many {
+        if self.many && !receiving {
             // There is no stream, and after the GOAWAYs only streams count.
             self.connection.dismiss();
         }
@@ -191,45 +254,5 @@ impl<S: Stream> Under for Flight<S> {
         if let Some(flushes) = flushes {
             flushes.wake();
         }
-    }
-}
-
-/// The connection, as hyper has it, or whoever takes it over.
-pub(super) struct Io<S: Stream>(Arc<Flight<S>>);
-
-impl<S: Stream> AsyncRead for Io<S> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut &self.0.connection).poll_read(context, buffer) {
-            // Only where nothing has come: a request that has begun to is read.
-            Poll::Pending if self.0.is_over(context) => Poll::Ready(Ok(0)),
-            Poll::Ready(Ok(read @ 1..)) => {
-                self.0.has_read();
-                Poll::Ready(Ok(read))
-            }
-            other => other,
-        }
-    }
-}
-
-impl<S: Stream> AsyncWrite for Io<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &self.0.connection).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &self.0.connection).poll_write_vectored(context, parts)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.flushed(context);
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &self.0.connection).poll_close(context)
     }
 }

@@ -45,11 +45,12 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn call(&self, mut request: Request<body::Incoming>) -> Self::Future {
-        let many = request.version() >= Version::HTTP_2;
+        let version = request.version();
+        let many = version >= Version::HTTP_2;
         let connects = request.method() == Method::CONNECT;
         let flight = self.flight.clone();
         let Ok(begun) = flight.begin() else {
-            return Box::pin(async move { Ok(too_late(many)) });
+            return Box::pin(async move { Ok(too_late(version)) });
         };
         request.extensions_mut().insert(self.refusing.clone());
         let answer = self.service.call(request);
@@ -61,7 +62,7 @@ where
                 flight.upgrade();
             } else if !many && flight.connection().is_closing() {
                 flight.set_last();
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                say_last(&mut answer, version);
             }
             Ok(answer.map(|body| Answer { body: Some(body), begun: Some(begun) }))
         })
@@ -69,13 +70,22 @@ where
 }
 
 /// The drain is over: no answer could be finished.
-fn too_late<B>(many: bool) -> Response<Answer<B>> {
+fn too_late<B>(asked: Version) -> Response<Answer<B>> {
     let mut answer = Response::new(Answer { body: None, begun: None });
     *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    if !many {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if asked < Version::HTTP_2 {
+        say_last(&mut answer, asked);
     }
     answer
+}
+
+/// Has the answer to an HTTP/1 request say that it is the last, and hyper close the connection after it.
+fn say_last<B>(answer: &mut Response<B>, asked: Version) {
+    if asked == Version::HTTP_10 {
+        // hyper adds `keep-alive` to an answer of version 1.1 where the client has asked for that, whatever the header says.
+        *answer.version_mut() = Version::HTTP_10;
+    }
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 pin_project! {

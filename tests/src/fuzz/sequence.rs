@@ -45,6 +45,8 @@ enum Turn {
     Connections { connected: bool, late: u8, attending: bool },
     /// A request has begun to arrive, so long ago; or none is awaited.
     Awaited(Option<Duration>),
+    /// Connections are answered for the last time, and read on; or none is left.
+    Answered(bool),
     /// Clients are found to be lost.
     Unserved(Unserved),
     /// Somebody has had enough, or it is not seen any more.
@@ -143,7 +145,8 @@ impl Turn {
                     Self::Connections { connected, late, attending }
                 }
                 128..176 => Self::Awaited(Some(parts::span(bytes)?)),
-                176..224 => Self::Awaited(None),
+                176..200 => Self::Awaited(None),
+                200..224 => Self::Answered(bytes.arbitrary()?),
                 224..240 => Self::Unserved(Unserved::INCOMPLETE),
                 240..248 => Self::Unserved(Unserved::UNKNOWN),
                 _ => Self::Unserved(Unserved::LOST),
@@ -266,6 +269,7 @@ impl World<'_> {
                 (*is_connected, *is_late, *is_attending) = (connected, late.into(), attending);
             }
             Turn::Awaited(since) => self.observed.awaited = since.map(|since| self.now.saturating_sub(since)),
+            Turn::Answered(answered) => self.observed.answered = answered,
             Turn::Unserved(clients) => self.observed.unserved.add(clients),
             Turn::Forced(by) => self.observed.forced = by,
             Turn::Ends { running, fate } => {

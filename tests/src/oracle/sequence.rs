@@ -218,8 +218,8 @@ impl<'a> Witness<'a> {
 
     /// Whether something other than passes is waited for.
     fn expecting(&self, observed: Observed) -> bool {
-        let attending = observed.attending && !self.overdue(observed);
-        self.lingering(observed) || self.awaited_until(observed).is_some() || attending
+        let until_the_deadline = (observed.attending || observed.answered) && !self.overdue(observed);
+        self.lingering(observed) || self.awaited_until(observed).is_some() || until_the_deadline
     }
 
     /// Whether there are connections of which the idle ones still have to be told of the end.

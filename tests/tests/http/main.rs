@@ -1,6 +1,9 @@
 //! HTTP with hyper on smol: real sockets, a made-up clock, and clients that say every byte themselves.
 
 mod frames;
+mod last;
+mod over;
+mod scrambled;
 mod two;
 mod upgrades;
 

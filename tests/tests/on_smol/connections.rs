@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use smol::block_on;
 use winddown::testing::{assert_clean, assert_outcome};
-use winddown_smol::{Connection, Milestone, Outcome, Reason};
+use winddown_smol::{Connection, Milestone, Outcome, Reason, Shutdown};
 use winddown_tests::lines::read_line;
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
@@ -186,5 +186,62 @@ fn a_stream_that_is_given_away_is_not_cut() {
         let mut answer = String::new();
         theirs.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "an answer");
+    });
+}
+
+/// Answers a client that keeps its end open, and closes the connection in a task of its own.
+fn answered(shutdown: &Shutdown, at_most: Duration) -> (thread::JoinHandle<()>, UnixStream) {
+    let (ours, mut client) = UnixStream::pair().unwrap();
+    let connection = Connection::new(ours, shutdown).unwrap();
+    let server = apart(async move {
+        let busy = connection.busy_owned().unwrap();
+        (&connection).write_all(b"bye\n").await.unwrap();
+        connection.close_after(busy, at_most).await.unwrap();
+    });
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "bye\n");
+    // Not a request.
+    client.write_all(b"?").unwrap();
+    (server, client)
+}
+
+/// The drain's deadline falls into the lingering read: the connection is cut, its task woken, and it is not late.
+#[test]
+fn p7_a_client_that_keeps_its_end_open_after_a_whole_answer_is_not_late() {
+    must_end(|| {
+        let (clock, shutdown) = timed();
+        let (server, client) = answered(&shutdown, secs(600));
+        shutdown.trigger(Reason::Requested);
+        clock.advance(secs(1));
+        // Nothing but the lingering read is left.
+        clock.wait_for_sleeper(secs(9));
+        assert_eq!(shutdown.in_flight().critical, 0);
+        clock.advance(secs(8));
+        server.join().unwrap();
+        let exit = block_on(shutdown.run());
+        assert_clean(&exit.report);
+        assert_eq!((exit.code(), exit.report.took), (0, secs(9)));
+        assert_eq!((exit.report.unserved.lost, exit.report.unserved.incomplete), (0, 0));
+        drop(client);
+    });
+}
+
+/// A6: the drain waits for the lingering read, and goes on when that is over.
+#[test]
+fn a6_the_drain_waits_for_a_lingering_read_to_its_limit() {
+    must_end(|| {
+        let (clock, shutdown) = timed();
+        let begun = Instant::now();
+        let (server, client) = answered(&shutdown, ms(300));
+        shutdown.trigger(Reason::Requested);
+        // No idle connection is waited for any more.
+        clock.advance(secs(1));
+        let report = block_on(shutdown.run()).report;
+        assert!(begun.elapsed() >= ms(300), "{:?}", begun.elapsed());
+        assert_clean(&report);
+        assert_eq!(report.took, secs(1));
+        server.join().unwrap();
+        drop(client);
     });
 }

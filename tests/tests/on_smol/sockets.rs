@@ -67,14 +67,14 @@ where
         if lines.read_line(&mut line).await.is_err() || !line.ends_with('\n') {
             return;
         }
-        let Ok(_busy) = connection.busy() else { return };
+        let Ok(busy) = connection.busy_owned() else { return };
         let closing = connection.is_closing();
         let answer = if closing { format!("bye {line}") } else { format!("ok {line}") };
         if (&connection).write_all(answer.as_bytes()).await.is_err() {
             return;
         }
         if closing {
-            let _ = connection.lingering_close(secs(1)).await;
+            let _ = connection.close_after(busy, secs(1)).await;
             return;
         }
     }

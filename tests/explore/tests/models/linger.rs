@@ -2,6 +2,7 @@
 //! Streams are real sockets with their bytes in them, so no read here blocks; the clock is never moved, so nothing times out.
 
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use winddown::testing::{ManualClock, assert_clean};
 use winddown::{Budget, Connection, Milestone, Phase, Reason, Shutdown};
-use winddown_core::{Await, ConnectionState, End, Hold};
+use winddown_core::{Account, Await, ConnectionState, End, Hold};
 
 use crate::bell::Bell;
 use crate::explore::explore;
@@ -130,8 +131,32 @@ fn word_a_request_that_begins_against_the_end() {
     });
 }
 
+/// The last answer's guard against the linger's end: the connection is never awaited, told of the end, late or counted.
+#[test]
+fn word_a_last_answer_against_the_linger_and_the_cut() {
+    explore(None, || {
+        let word = Word::new(false);
+        let _ = word.state.enter(Hold::Busy, false).unwrap();
+        let theirs = word.clone();
+        let answer = thread::spawn(move || {
+            assert!(!theirs.state.exchange(Hold::Busy, Hold::Answered, true).unwrap().await_ended);
+            assert!(!theirs.state.leave(Hold::Answered, true), "settled after its last answer");
+        });
+        if word.state.linger() {
+            assert_eq!(word.state.begin_await(), Await::Spent, "awaited after its last answer");
+            assert_eq!(word.state.end(), End::No, "told of the end after its last answer");
+        }
+        let cut = word.state.cut().unwrap();
+        assert!(!cut.await_ended && cut.account == Account::Settled, "{cut:?}");
+        answer.join().unwrap();
+        assert!(word.state.is_idle() && word.state.is_ended());
+    });
+}
+
 /// The head time.
 const HEAD: Duration = Duration::from_secs(5);
+/// The drain's deadline.
+const DRAIN: Duration = Duration::from_secs(28);
 
 /// With no linger: idle connections are settled as soon as the program refuses.
 fn shutdown(clock: &ManualClock) -> Shutdown {
@@ -254,5 +279,67 @@ fn a_new_connection_against_the_linger() {
         }
         drop(connection);
         drop(pass);
+    });
+}
+
+/// P3: a connection whose last answer is written. The guard is counted as answered before its pass is given back, and the driver reads
+/// the passes first: so it always sees one of the two. At its end the driver is told.
+#[test]
+fn an_answered_connection_against_the_driver() {
+    wind_down(|shutdown, clock| {
+        let (connection, _client) = connected(shutdown, b"1");
+        let busy = connection.busy().unwrap();
+        connection.stream().read_exact(&mut [0]).unwrap();
+        refuse(shutdown);
+        let answered = busy.answered();
+        // It waits for the connection until the drain's deadline, and not for anything else.
+        clock.wait_for_sleeper(DRAIN);
+        drop(answered);
+        drop(connection);
+    });
+}
+
+/// The same with a guard that leaves the scope.
+#[test]
+fn an_answered_connection_behind_an_owned_guard_against_the_driver() {
+    wind_down(|shutdown, clock| {
+        let (connection, _client) = connected(shutdown, b"1");
+        let busy = connection.busy_owned().unwrap();
+        refuse(shutdown);
+        let answered = busy.answered();
+        clock.wait_for_sleeper(DRAIN);
+        drop(connection);
+        drop(answered);
+    });
+}
+
+/// A stream whose client sends a byte at the last moment before it is shut down for reading.
+struct Late {
+    stream: UnixStream,
+    client: UnixStream,
+    calls: AtomicUsize,
+}
+
+impl AsFd for Late {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // The first call is for the look whether bytes have arrived, the second for the shutdown.
+        if self.calls.fetch_add(1, Ordering::SeqCst) == 1 {
+            (&self.client).write_all(b"?").unwrap();
+        }
+        self.stream.as_fd()
+    }
+}
+
+/// Shut down first and looked at afterwards: a byte that was in time is found.
+#[test]
+fn a_byte_that_arrives_while_its_connection_is_ended() {
+    wind_down(|shutdown, clock| {
+        let (stream, client) = UnixStream::pair().unwrap();
+        let connection = Connection::new(Late { stream, client, calls: AtomicUsize::new(0) }, shutdown);
+        shutdown.trigger(Reason::Requested);
+        clock.wait_for_sleeper(HEAD);
+        let busy = connection.busy().expect("P3: the request had arrived, and was refused");
+        (&connection).read_exact(&mut [0]).unwrap();
+        drop(busy);
     });
 }

@@ -60,7 +60,7 @@ async fn answer<S: Stream>(connection: Connection<S>) {
         if lines.read_line(&mut line).await.is_err() || !line.ends_with('\n') {
             return;
         }
-        let Ok(_busy) = connection.busy() else { return };
+        let Ok(busy) = connection.busy_owned() else { return };
         work(&line).await;
         let closing = connection.is_closing();
         let answer = if closing { format!("bye {line}") } else { format!("ok {line}") };
@@ -68,7 +68,7 @@ async fn answer<S: Stream>(connection: Connection<S>) {
             return;
         }
         if closing {
-            let _ = connection.lingering_close(secs(1)).await;
+            let _ = connection.close_after(busy, secs(1)).await;
             return;
         }
     }
