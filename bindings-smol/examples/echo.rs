@@ -58,7 +58,7 @@ mod unix {
     async fn echo<S: Stream>(connection: Connection<S>, refusing: Token) -> io::Result<()> {
         // Waited for from here on, told by the token, and cut at the drain's deadline.
         let Ok(busy) = connection.busy_owned() else { return Ok(()) };
-        let _upgraded = busy.upgraded();
+        let upgraded = busy.upgraded();
         let (mut reader, mut writer, mut line) = (BufReader::new(&connection), &connection, Vec::new());
         // A line that is there is said back, also if it is time to stop by then.
         while let Some(read) = refusing.run_until(reader.read_until(b'\n', &mut line)).await {
@@ -69,6 +69,6 @@ mod unix {
             line.clear();
         }
         writer.write_all(b"goodbye\n").await?;
-        connection.lingering_close(Duration::from_secs(1)).await
+        connection.close_after(upgraded, Duration::from_secs(1)).await
     }
 }

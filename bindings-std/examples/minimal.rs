@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use winddown::{Acceptor, Budget, Connection, Exit, FromEnv, Shutdown, lingering_close};
+use winddown::{Acceptor, Budget, Connection, Exit, FromEnv, Shutdown};
 
 /// How long a connection may be idle, or a client take to send or to receive a piece.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
             }
         }
         // ... and for its answer as long as there is time.
-        let Ok(_busy) = receiving.busy() else { break };
+        let Ok(busy) = receiving.busy() else { break };
         let request = head.lines().next().unwrap_or_default();
         let millis = request.strip_prefix("GET /").and_then(|line| line.split(' ').next()?.parse().ok());
         let (status, body) = match millis {
@@ -72,8 +72,8 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
             format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: {then}\r\n\r\n{body}").as_bytes(),
         )?;
         if last {
-            // Still busy, until the client has the answer and closes, too.
-            return lingering_close(stream, Duration::from_secs(1));
+            // The client has the answer before this closes, and one that keeps its end open is not late.
+            return busy.lingering_close(Duration::from_secs(1));
         }
         // A pipelined request, before the guard of this one is dropped: only the program knows what its buffer holds.
         begun = if reader.buffer().is_empty() { None } else { connection.receiving().ok() };

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use winddown::{Acceptor, Budget, Connection, Exit, FromEnv, OwnedBusy, Shutdown, lingering_close};
+use winddown::{Acceptor, Budget, Connection, Exit, FromEnv, OwnedBusy, Shutdown};
 
 const WORKERS: usize = 8;
 /// How long a client may take to send or to receive a piece: meanwhile it has a worker.
@@ -80,7 +80,7 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
     let mut head = reader.take(MAX_HEAD).lines();
     let request = head.next().transpose()?.unwrap_or_default();
     while !head.next().unwrap_or(Err(io::ErrorKind::UnexpectedEof.into()))?.is_empty() {}
-    let Ok(_busy) = receiving.busy() else { return Ok(()) };
+    let Ok(busy) = receiving.busy() else { return Ok(()) };
     let millis = request.strip_prefix("GET /").and_then(|line| line.split(' ').next()?.parse().ok());
     let (status, body) = match millis {
         Some(millis) => {
@@ -93,7 +93,7 @@ fn serve(connection: &Connection<TcpStream>) -> io::Result<()> {
     stream.write_all(
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").as_bytes(),
     )?;
-    lingering_close(stream, Duration::from_secs(1))
+    busy.lingering_close(Duration::from_secs(1))
 }
 
 /// Waits for the first byte of a request. A SIGSTOP with a SIGCONT interrupts a read that has a timeout, which is no end.

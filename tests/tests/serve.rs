@@ -71,7 +71,6 @@ fn headers(count: usize) -> String {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_bad_request_gets_its_status_or_a_clean_close() {
     let server = Server::start("bad");
     let get = |line: &str| format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes();
@@ -79,8 +78,6 @@ fn every_bad_request_gets_its_status_or_a_clean_close() {
         format!("POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
             .into_bytes()
     };
-    let chunked =
-        |coding: &str, body: &str| post_chunked(&format!("Connection: close\r\nTransfer-Encoding: {coding}"), body);
     let table: Vec<(&str, Vec<u8>, u16)> = vec![
         ("good", get("GET /healthz HTTP/1.1"), 200),
         ("nothing", vec![], 0),
@@ -111,29 +108,6 @@ fn every_bad_request_gets_its_status_or_a_clean_close() {
         ("a body too long", post("10000000", &"x".repeat(200_000)), 413),
         ("lengths that differ", post("1\r\nContent-Length: 2", "xx"), 400),
         ("chunks and a length", post("1\r\nTransfer-Encoding: chunked", "0\r\n\r\n"), 400),
-        ("chunks", chunked("chunked", "5\r\nnails\r\n0\r\n\r\n"), 201),
-        ("chunks with extensions and trailers", chunked("Chunked", "5;a=\"b\"\r\nnails\r\n00\r\nA: b\r\n\r\n"), 201),
-        ("no chunk but the last", chunked("chunked", "0\r\n\r\n"), 201),
-        ("another coding", chunked("gzip", "x"), 501),
-        ("another coding before chunks", chunked("gzip, chunked", "0\r\n\r\n"), 501),
-        ("chunks twice", chunked("chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"), 501),
-        ("chunks in HTTP/1.0", b"POST /orders HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(), 400),
-        ("half a chunk", chunked("chunked", "5\r\nnai"), 0),
-        ("no last chunk", chunked("chunked", "5\r\nnails\r\n"), 0),
-        ("no end of the trailers", chunked("chunked", "0\r\nA: b\r\n"), 0),
-        ("a chunk without a size", chunked("chunked", "\r\nnails\r\n0\r\n\r\n"), 400),
-        ("a size that is none", chunked("chunked", "five\r\nnails\r\n0\r\n\r\n"), 400),
-        ("a size with a sign", chunked("chunked", "+5\r\nnails\r\n0\r\n\r\n"), 400),
-        ("a size without a CR", chunked("chunked", "5\nnails\r\n0\r\n\r\n"), 400),
-        ("a chunk longer than its size", chunked("chunked", "4\r\nnails\r\n0\r\n\r\n"), 400),
-        ("a trailer that is none", chunked("chunked", "0\r\nnails\r\n\r\n"), 400),
-        ("a size without end", chunked("chunked", &"0".repeat(10_000)), 400),
-        ("an extension too long", chunked("chunked", &format!("5;{}\r\nnails\r\n", "x".repeat(10_000))), 400),
-        ("a size too large", chunked("chunked", "fffffff\r\nnails"), 413),
-        ("a size too large to count", chunked("chunked", &format!("{}\r\n", "f".repeat(100))), 413),
-        ("chunks too long together", chunked("chunked", &format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(3)), 413),
-        ("trailers without end", chunked("chunked", &format!("0\r\n{}", "A: b\r\n".repeat(20_000))), 431),
-        ("a trailer without end", chunked("chunked", &format!("0\r\nA: {}", "b".repeat(100_000))), 431),
         (
             "a body that is no text",
             {
@@ -157,7 +131,7 @@ fn every_bad_request_gets_its_status_or_a_clean_close() {
     let slow = [
         begin(b"GET /healthz HTTP/1.1\r\nHo"),
         begin(&post("10", "12345")),
-        begin(&chunked("chunked", "5\r\nnails\r\n")),
+        begin(&post_chunked("Transfer-Encoding: chunked", "5\r\nnails\r\n")),
     ];
     for (what, bytes, expected) in &table {
         let answer = server.answer(bytes);
@@ -189,6 +163,43 @@ fn every_bad_request_gets_its_status_or_a_clean_close() {
 
 fn post_chunked(headers: &str, body: &str) -> Vec<u8> {
     format!("POST /orders HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n{body}").into_bytes()
+}
+
+#[test]
+fn every_bad_chunk_gets_its_status_or_a_clean_close() {
+    let server = Server::start("chunks");
+    let chunked =
+        |coding: &str, body: &str| post_chunked(&format!("Connection: close\r\nTransfer-Encoding: {coding}"), body);
+    let table: Vec<(&str, Vec<u8>, u16)> = vec![
+        ("chunks", chunked("chunked", "5\r\nnails\r\n0\r\n\r\n"), 201),
+        ("chunks with extensions and trailers", chunked("Chunked", "5;a=\"b\"\r\nnails\r\n00\r\nA: b\r\n\r\n"), 201),
+        ("no chunk but the last", chunked("chunked", "0\r\n\r\n"), 201),
+        ("another coding", chunked("gzip", "x"), 501),
+        ("another coding before chunks", chunked("gzip, chunked", "0\r\n\r\n"), 501),
+        ("chunks twice", chunked("chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"), 501),
+        ("chunks in HTTP/1.0", b"POST /orders HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(), 400),
+        ("half a chunk", chunked("chunked", "5\r\nnai"), 0),
+        ("no last chunk", chunked("chunked", "5\r\nnails\r\n"), 0),
+        ("no end of the trailers", chunked("chunked", "0\r\nA: b\r\n"), 0),
+        ("a chunk without a size", chunked("chunked", "\r\nnails\r\n0\r\n\r\n"), 400),
+        ("a size that is none", chunked("chunked", "five\r\nnails\r\n0\r\n\r\n"), 400),
+        ("a size with a sign", chunked("chunked", "+5\r\nnails\r\n0\r\n\r\n"), 400),
+        ("a size without a CR", chunked("chunked", "5\nnails\r\n0\r\n\r\n"), 400),
+        ("a chunk longer than its size", chunked("chunked", "4\r\nnails\r\n0\r\n\r\n"), 400),
+        ("a trailer that is none", chunked("chunked", "0\r\nnails\r\n\r\n"), 400),
+        ("a size without end", chunked("chunked", &"0".repeat(10_000)), 400),
+        ("an extension too long", chunked("chunked", &format!("5;{}\r\nnails\r\n", "x".repeat(10_000))), 400),
+        ("a size too large", chunked("chunked", "fffffff\r\nnails"), 413),
+        ("a size too large to count", chunked("chunked", &format!("{}\r\n", "f".repeat(100))), 413),
+        ("chunks too long together", chunked("chunked", &format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(3)), 413),
+        ("trailers without end", chunked("chunked", &format!("0\r\n{}", "A: b\r\n".repeat(20_000))), 431),
+        ("a trailer without end", chunked("chunked", &format!("0\r\nA: {}", "b".repeat(100_000))), 431),
+    ];
+    for (what, bytes, expected) in &table {
+        let answer = server.answer(bytes);
+        assert_eq!(status(&answer), *expected, "{what}: {answer:?}");
+    }
+    server.stop();
 }
 
 /// Cut at each place in turn, and then a byte at a time. The second request shows where the first one ended.

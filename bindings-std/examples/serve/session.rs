@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use winddown::{Connection, Receiving, lingering_close};
+use winddown::{Busy, Connection, Receiving, lingering_close};
 
 use crate::answer::Answer;
 use crate::http::{Bad, Fault, Reader};
@@ -37,11 +37,11 @@ pub(crate) fn serve(connection: &Connection<TcpStream>, app: &App) {
             // From here on the wind-down waits until the answer is written, and the client has closed if it is the last.
             _ => receiving.take().map(Receiving::busy).transpose(),
         };
-        if busy.is_err() {
+        let Ok(busy) = busy else {
             let _ = Answer::text(503, "winding down\n").write(stream, &mut scratch, true);
-            close(stream, app);
+            close(stream, app, None);
             break;
-        }
+        };
         let request = head.and_then(|head| {
             app.log.read(&head.request.id, &format!("{} {}", head.request.method, head.request.path));
             reader.receive_body(head)
@@ -59,8 +59,7 @@ pub(crate) fn serve(connection: &Connection<TcpStream>, app: &App) {
         }
         app.log.answered(&id, status);
         if last {
-            // Still busy: an idle connection is shut down for reading when the linger is over, and hears nothing more.
-            close(stream, app);
+            close(stream, app, busy);
             break;
         }
         // A pipelined request, before the guard of this one is dropped: only the program knows what its buffer holds.
@@ -69,8 +68,11 @@ pub(crate) fn serve(connection: &Connection<TcpStream>, app: &App) {
 }
 
 /// The client may still be sending, and a close with bytes unread would destroy the answer on its way (A6).
-fn close(stream: &TcpStream, app: &App) {
-    if app.lingers {
-        let _ = lingering_close(stream, LINGERING);
-    }
+fn close(stream: &TcpStream, app: &App, busy: Option<Busy<'_, TcpStream>>) {
+    let _ = match busy {
+        _ if !app.lingers => Ok(()),
+        // The drain waits for it, and a client that keeps its end open is not late.
+        Some(busy) => busy.lingering_close(LINGERING),
+        None => lingering_close(stream, LINGERING),
+    };
 }
