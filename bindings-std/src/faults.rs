@@ -55,6 +55,7 @@ impl Faults {
 impl Inner {
     /// Reports a listener that failed before the program refused, tells the observers, and then does what the policy says. To be
     /// called without a lock: a waker may be woken.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no listeners"))]
     pub(crate) fn listener_failed(&self, what: String, policy: OnFailure) {
         let told: Arc<str> = what.as_str().into();
         let failure = Failure { part: Part::Listener, what: what.clone() };
