@@ -221,7 +221,8 @@ impl<L: Listener> Listening<L> {
                 DoorStep::Accept | DoorStep::End => {}
             }
             let is_left_open = end.door.is_left_open(observed);
-            if is_left_open != std::mem::replace(&mut end.left_open, is_left_open) {
+            // What was observed before the refusal says nothing of a door that another thread has left open since.
+            if observed.refusing && is_left_open != std::mem::replace(&mut end.left_open, is_left_open) {
                 if is_left_open {
                     self.inner.doors.leave_open();
                 } else {

@@ -1,6 +1,7 @@
 //! An open connection, shared by the register, its owner and its guards: the stream, its state, and which of them ends it. Not
 //! here: the calls of users (`connection`, `guards`), and what the state means to the drain (core's `connection`).
 
+use std::io;
 use std::net::Shutdown as Half;
 use std::ops::Deref;
 use std::panic::Location;
@@ -164,8 +165,17 @@ impl<S: Stream> Opened<S> {
     }
 
     fn half_close(&self, half: Half) {
-        // A forked child's copies are the parent's connections. One that is closed already is what was wanted.
-        let _ = (!self.inner.is_forked()).then(|| self.stream.half_close(half));
+        if self.inner.is_forked() {
+            // A forked child's copies are the parent's connections.
+            return;
+        }
+        match self.stream.half_close(half) {
+            // One that is closed already is what was wanted.
+            Err(error) if error.kind() != io::ErrorKind::NotConnected => self.inner.faults.note("connection", || {
+                format!("could not shut a connection down ({error}): its thread or task was not told")
+            }),
+            _ => {}
+        }
     }
 
     /// It is gone: counts its client.

@@ -80,7 +80,9 @@ impl Inner {
             return;
         }
         let inner = self.clone();
-        if let Err((_, wake)) = hook::spawn_or_return("wakers", move || inner.wake(due), |_| ()) {
+        if let Err((error, wake)) = hook::spawn_or_return("wakers", move || inner.wake(due), |_| ()) {
+            self.faults
+                .note("wakers", || format!("could not start a thread to wake tasks ({error}): the driver woke them"));
             wake();
         }
     }

@@ -84,3 +84,21 @@ fn p3_a_guard_outlives_the_connection_whose_stream_is_given_away() {
         assert_clean(&shutdown.run().report);
     });
 }
+
+/// P7: what the promise rests on could not be done, and the report says so.
+#[test]
+fn p7_a_connection_that_cannot_be_shut_down_is_a_note_in_the_report() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let shutdown = builder.build().unwrap();
+        // A pipe, which is no socket.
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let connection = Connection::new(std::os::fd::OwnedFd::from(reader), &shutdown);
+        shutdown.trigger(Reason::Requested);
+        clock.advance(secs(60));
+        let report = shutdown.run().report;
+        drop(connection);
+        let [note] = &report.notes[..] else { panic!("one note: {report}") };
+        assert!(note.starts_with("could not shut a connection down (Socket operation on non-socket"), "{note}");
+    });
+}

@@ -310,5 +310,7 @@ pub(crate) fn task(options: &[String]) -> Result<ExitCode, Anything> {
         println!("{}", if polled.is_pending() { "ready" } else { "told" });
         polled
     }));
-    Ok(code(shutdown.run()))
+    let exit = shutdown.run();
+    println!("notes: {:?}", exit.report.notes);
+    Ok(code(exit))
 }
