@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty, Group, Milestone, OnFailure, Unserved};
 
@@ -51,6 +50,7 @@ struct End {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     NonBlocking,
+    /// It may block.
     Blocking,
     /// A thread is in an `accept` that may block, or about to be.
     Accepting,
@@ -105,9 +105,8 @@ impl<L: Listener> Listening<L> {
         if end.door.loses_queue() {
             return self.listener.never_block();
         }
-        if !fcntl_getfl(&self.listener)?.contains(OFlags::NONBLOCK) {
-            end.mode = Mode::Blocking;
-        }
+        // Another holder may change the mode at any time.
+        end.mode = Mode::Blocking;
         Ok(())
     }
 
@@ -247,14 +246,15 @@ impl<L: Listener> Listening<L> {
     /// Counts the clients in the queue, which are not served any more, during a wind-down.
     pub(crate) fn give_up(&self) {
         if self.inner.trigger.lifecycle.is_shutting_down() {
-            let refusing = self.observe().refusing;
-            if !refusing {
-                // In the lame duck, by the program's will.
+            if self.observe().refusing {
+                // The attendant may not have come to it yet.
+                let _ = self.step();
+            } else {
+                // In the lame duck, by the program's will: no newcomer is to slip in between the count and the close.
                 self.end.lock().door.meet(self.group());
-            }
-            if !refusing && self.end.lock().door.poll(self.observe()) == DoorStep::Shut {
-                // No newcomer is to slip in between the count and the close.
-                let _ = self.shut_the_door();
+                if self.end.lock().door.poll(self.observe()) == DoorStep::Shut {
+                    let _ = self.shut_the_door();
+                }
             }
             self.inner.count_unserved(self.accept_rest());
         }

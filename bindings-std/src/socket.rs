@@ -123,11 +123,13 @@ impl Listener for TcpListener {
         // Load the flags; SYN: keep 0 bytes of the segment; else: keep all.
         let program =
             [step(load, 0, 0, FLAGS), step(jump, 0, 1, SYN), step(answer, 0, 0, 0), step(answer, 0, 0, u32::MAX)];
+        let defers = sockopt::tcp_option(self, libc::TCP_DEFER_ACCEPT)? != [0];
         socket.attach_filter(&program)?;
-        if sockopt::tcp_option(self, libc::TCP_DEFER_ACCEPT)? == [0] {
+        if !defers {
             return Ok(Duration::ZERO);
         }
-        sockopt::set_tcp_option(self, libc::TCP_DEFER_ACCEPT, 0)?;
+        // If this fails, clients that send something come into the queue all the same.
+        let _ = sockopt::set_tcp_option(self, libc::TCP_DEFER_ACCEPT, 0);
         Ok(REPEATED)
     }
 
