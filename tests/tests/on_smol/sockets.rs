@@ -363,3 +363,13 @@ fn p7_a_listener_that_fails_under_http_triggers_the_wind_down() {
         });
     });
 }
+
+/// A7: why the mode of a listener that others hold is not kept on smol. The reactor changes it before the library sees the
+/// listener (see `Incoming::configured`).
+#[test]
+fn a7_the_reactor_makes_a_listener_non_blocking_before_the_library_has_it() {
+    let ours = TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = ours.try_clone().unwrap();
+    let _ours = Async::new(ours).unwrap();
+    assert_eq!(theirs.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
