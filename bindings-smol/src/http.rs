@@ -117,7 +117,7 @@ pub async fn serve<T, P, S, B>(
 /// As [`serve`], over what `wrap` makes of each connection: TLS, say.
 ///
 /// `wrap` is called, and its future awaited, in the connection's own task. So a client that is slow to shake hands delays no other.
-/// What it returns is read, written, flushed and closed instead of the connection, and nothing goes around it.
+/// hyper reads, writes, flushes and closes the object that `wrap` returns instead of the connection, and nothing goes around it.
 ///
 /// - **During the handshake**, from the client's first byte on, the connection is *receiving*: the wind-down waits for it, at most for
 ///   the [head time](winddown::Budget::head) after the linger. A client that is in the middle of it when the program begins to refuse
@@ -213,7 +213,7 @@ async fn shake_hands<T: Stream, I>(flight: &Flight<T>, wrapped: impl Future<Outp
     if io.is_ok() {
         flight.shake_hands();
     } else {
-        // What the client has sent is no request.
+        // The client's bytes are no request.
         let none = flight.answered();
         debug_assert!(none.is_none(), "no request was begun");
     }

@@ -74,7 +74,8 @@ impl Tasks {
     }
 
     /// The same for parts of work that was admitted: they are never refused while what this returns is alive, even when all other
-    /// work is. They have the class of the whole. Whoever has what this returns, or a clone, holds the pass.
+    /// work is. They have the class of the whole. The returned `Tasks` and its clones hold the pass: drop them when no more
+    /// parts will come.
     ///
     /// ```
     /// # smol::block_on(async {

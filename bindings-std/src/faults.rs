@@ -1,4 +1,4 @@
-//! What failed, or could not be done as promised, outside the stages: collected until the report is made. Not here: panics of wakers,
+//! Failures outside the stages, and steps that could not be done as promised: collected until the report is made. Not here: panics of wakers,
 //! kickers and tasks (`wait`, `kicker`, `track`).
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ impl Faults {
         self.table.lock().failures.clone()
     }
 
-    /// What the driver has to tell the observers.
+    /// Takes the failures that the driver has to tell the observers.
     pub(crate) fn take_untold(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.table.lock().untold)
     }

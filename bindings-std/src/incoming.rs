@@ -34,7 +34,7 @@ pub struct Incoming<L: Listener> {
     acceptor: Option<Acceptor<L>>,
     /// It was out of order from the beginning.
     broken: Option<io::Error>,
-    /// There was no descriptor, and whoever frees one says so.
+    /// There was no descriptor, and a connection that closes wakes this.
     starving: bool,
     freed: Arc<EventCount>,
 }
@@ -45,7 +45,7 @@ impl<L: Listener> fmt::Debug for Incoming<L> {
     }
 }
 
-/// What [`Incoming::try_next`] found.
+/// The result of [`Incoming::try_next`].
 #[derive(Debug)]
 pub enum Next<S: Stream> {
     /// A connection; or an error that accepting again would not mend.
@@ -109,7 +109,7 @@ impl<L: Listener> Incoming<L> {
                         open.note_shortage(&error);
                         return Next::Starving(Instant::now() + AT_MOST);
                     }
-                    // Once more, now that whoever closes says so: one may have closed just before.
+                    // Once more, now that a connection that closes wakes this: one may have closed just before.
                     AcceptError::Shortage => {
                         acceptor.shutdown.inner().connections.starve(waker);
                         self.starving = true;

@@ -139,7 +139,7 @@ impl<T: AsFd> Interruptible<T> {
         if at_once != (false, false) {
             return Ok(at_once);
         }
-        // What is no socket has no timeout.
+        // A descriptor that is no socket has no timeout.
         let timeout = SockRef::from(&self.stream).read_timeout().unwrap_or(None);
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {

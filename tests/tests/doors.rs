@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use winddown::testing::assert_clean;
+use winddown::testing::{ManualClock, assert_clean};
 use winddown::{
     Acceptor, AtRefusal, Budget, Event, Listener, Milestone, Notice, OnFailure, Outcome, Part, Phase, Reason, Report,
     Shutdown, UnixSocket,
@@ -300,6 +300,32 @@ fn p7_an_accept_loop_that_panics_is_told_and_triggers_the_wind_down() {
     let report = shutdown.run().report;
     assert_eq!(report.reason, Reason::Failure);
     assert_told(&report, &notice, "its accept loop panicked");
+}
+
+/// In the lame duck the driver has the observers, and tells them. The reason stays the first one.
+#[test]
+fn p7_a_listener_that_fails_in_the_lame_duck_is_told() {
+    let (sender, told) = mpsc::channel();
+    let observer = move |notice: &Notice| {
+        if notice.event == Event::ListenerFailed {
+            sender.send(notice.to_string()).unwrap();
+        }
+    };
+    let clock = ManualClock::new();
+    let budget = Budget::new(secs(30)).lame_duck(secs(5));
+    let shutdown = Shutdown::builder().budget(budget).observer(observer).manual_clock(&clock).build().unwrap();
+    let (listener, _) = tcp();
+    let other = listener.try_clone().unwrap();
+    let acceptor = Acceptor::new(listener, &shutdown).unwrap();
+    shutdown.trigger(Reason::Requested);
+    // The driver sleeps until the refusal.
+    clock.wait_for_sleeper(secs(5));
+    out_of_order(acceptor, other);
+    let notice = told.recv_timeout(secs(30)).unwrap();
+    clock.advance(secs(30));
+    let report = shutdown.run().report;
+    assert_eq!(report.reason, Reason::Requested);
+    assert_told(&report, &notice, "Invalid argument");
 }
 
 /// A listener that ends with the wind-down has not failed.

@@ -112,7 +112,7 @@ impl<S: Stream, I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Through<S, I> 
         Pin::new(&mut self.io).poll_write_vectored(context, parts)
     }
 
-    /// What hyper has written is the kernel's only when `io` has given all of it away.
+    /// hyper's bytes are the kernel's only when `io` has given all of them away.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(context);
         if let Poll::Ready(Ok(())) = flushed {

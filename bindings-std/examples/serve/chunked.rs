@@ -15,7 +15,7 @@ pub(crate) struct Chunked {
     trailers: usize,
 }
 
-/// What the next bytes are.
+/// The kind of the next bytes.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Next {
     #[default]
