@@ -4,12 +4,13 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use winddown::{Acceptor, Budget, Outcome, Reason, Shutdown};
+use winddown::{Acceptor, Budget, Connection, Milestone, Outcome, Reason, Shutdown};
 use winddown_tests::sys;
 
 use crate::Anything;
@@ -25,7 +26,7 @@ struct Exchanges {
 }
 
 /// Runs the drains that the options name. MEMBERS: `own` (two listeners of this wind-down), `foreign` (one of it, and one that
-/// goes on) or `sole`.
+/// goes on), `stuck` (the same, and the loop of the first accepts nobody before the linger is over) or `sole`.
 pub(crate) fn group(options: &[String]) -> Result<ExitCode, Anything> {
     let [members, migrates, drains] = options else { return Err("it takes MEMBERS MIGRATES DRAINS".into()) };
     sys::bring_up_loopback()?;
@@ -49,7 +50,25 @@ fn drain(members: &str, exchanges: &Exchanges) -> io::Result<Outcome> {
     thread::scope(|scope| {
         let serve = |listener| -> io::Result<_> {
             let incoming = Acceptor::new(listener, &shutdown)?.incoming();
-            Ok(scope.spawn(move || incoming.flatten().for_each(|connection| answer(&connection))))
+            let (idle, peer) = UnixStream::pair()?;
+            let idle = Connection::new(idle, &shutdown);
+            let (stuck, token) = (members == "stuck", shutdown.token_at(Milestone::Refusing));
+            Ok(scope.spawn(move || {
+                let mut incoming = incoming;
+                if stuck {
+                    // It serves until the wind-down begins.
+                    while let Some(Ok(connection)) = incoming.next() {
+                        answer(&connection);
+                        if token.should_stop() {
+                            break;
+                        }
+                    }
+                    // An idle connection is ended when the linger is over.
+                    let _ = idle.stream().read(&mut [0]);
+                }
+                incoming.flatten().for_each(|connection| answer(&connection));
+                drop(peer);
+            }))
         };
         let mut ours = vec![serve(first)?];
         let foreign = match second {
@@ -79,13 +98,14 @@ fn drain(members: &str, exchanges: &Exchanges) -> io::Result<Outcome> {
                 })
             })
             .collect();
-        thread::sleep(Duration::from_millis(60));
+        await_more(&exchanges.answered, 200);
         shutdown.trigger(Reason::Requested);
         let exit = shutdown.run();
         for thread in ours {
             thread.join().expect("no accept loop panics");
         }
-        thread::sleep(Duration::from_millis(60));
+        // They go on to meet what is left.
+        await_more(if ["own", "sole"].contains(&members) { &exchanges.refused } else { &exchanges.answered }, 1);
         over.store(true, Ordering::SeqCst);
         for client in clients {
             client.join().expect("no client panics");
@@ -94,6 +114,14 @@ fn drain(members: &str, exchanges: &Exchanges) -> io::Result<Outcome> {
         let _ = TcpStream::connect(address);
         Ok(exit.report.outcome)
     })
+}
+
+/// Waits until a counter is so much greater.
+fn await_more(counter: &AtomicUsize, more: usize) {
+    let enough = counter.load(Ordering::SeqCst) + more;
+    while counter.load(Ordering::SeqCst) < enough {
+        thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 fn bind(port: u16) -> io::Result<TcpListener> {
@@ -116,11 +144,7 @@ fn exchange(address: SocketAddr, exchanges: &Exchanges) {
     });
     let counter = match result {
         Ok(()) => &exchanges.answered,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            // Nobody listens any more: do not spin.
-            thread::sleep(Duration::from_millis(5));
-            &exchanges.refused
-        }
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => &exchanges.refused,
         Err(_) => &exchanges.reset,
     };
     counter.fetch_add(1, Ordering::SeqCst);
