@@ -8,6 +8,7 @@ use winddown_core::{Budget, Escalation};
 
 use crate::clock::Clock;
 use crate::drive;
+use crate::finish::LEAST;
 use crate::hook::{Hooks, thread_name};
 use crate::inner::Inner;
 use crate::observe::Observers;
@@ -132,8 +133,9 @@ impl<S: From<Shutdown>> Builder<S> {
         self
     }
 
-    /// Sets everything up: checks the plan, listens to the signals, starts the driver's thread, which sleeps until it is
-    /// asked, and one for each observer.
+    /// Sets everything up: checks the plan, listens to the signals, and starts the library's threads, all of which sleep until the
+    /// program is asked to stop: the driver's; one for work on connections and listeners; one for kickers and wakers; one for hooks, if
+    /// there are stages; one for each observer. So a wind-down needs no thread that could not be started any more.
     ///
     /// Build it before announcing that the program is ready (G4), and after daemonising.
     ///
@@ -143,9 +145,9 @@ impl<S: From<Shutdown>> Builder<S> {
     /// budget; a signal that cannot be listened to; no thread to be had. A signal that came meanwhile is not lost: it comes
     /// again, with the action it had before.
     pub fn build(self) -> Result<S, BuildError> {
-        let plan = stage::plan(self.budget, &self.stages)?;
+        let plan = stage::plan(self.budget_with_flush(), &self.stages)?;
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
-        let hooks = Hooks::new(self.stages.into_iter().map(|stage| (stage.name, stage.hooks)));
+        let hooks = Hooks::new(self.stages);
         let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, hooks));
         match start(&inner, &self.wanted, self.watchdog, self.observers) {
             Ok(()) => Ok(Shutdown::new(inner).into()),
@@ -158,6 +160,14 @@ impl<S: From<Shutdown>> Builder<S> {
                 Err(error)
             }
         }
+    }
+}
+
+impl<S> Builder<S> {
+    /// The budget, in which observers have the least time to tell the end.
+    fn budget_with_flush(&self) -> Budget {
+        let least = if self.observers.is_empty() { Duration::ZERO } else { LEAST.min(self.budget.total() / 8) };
+        self.budget.flush(self.budget.flush.max(least))
     }
 }
 
@@ -176,6 +186,7 @@ fn start(
     }
     let observers = Observers::spawn(observers, &inner.trigger.driver).map_err(BuildError::Thread)?;
     *inner.observers.lock() = Some(observers);
+    inner.keep_helpers().map_err(BuildError::Thread)?;
     let driver = inner.clone();
     let driver = thread::Builder::new().name(thread_name("driver")).spawn(move || drive::stand_by(&driver));
     driver.map(drop).map_err(BuildError::Thread)

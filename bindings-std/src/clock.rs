@@ -20,6 +20,10 @@ impl Clock {
         Self::System(Instant::now())
     }
 
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self, Self::Manual(_))
+    }
+
     /// The time since the epoch. Async-signal-safe, as `clock_gettime(2)` and an atomic load are.
     pub(crate) fn now(&self) -> Duration {
         match self {

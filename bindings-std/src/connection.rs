@@ -203,8 +203,9 @@ impl<S: Stream> Connection<S> {
     #[track_caller]
     pub fn upgrade(&self, goodbye: impl FnOnce(&S) + Send + 'static) -> Result<Upgraded<'_, S>, Refused> {
         let busy = self.guard(Hold::Upgraded)?;
-        let opened = self.opened().clone();
-        let kicker = self.shutdown.kicker_at_refusal(move || goodbye(&opened.stream));
+        // A share: if it is the last, an acceptor that waits for a descriptor is told.
+        let share = self.share();
+        let kicker = self.shutdown.kicker_at_refusal(move || goodbye(&share.stream));
         Ok(Upgraded::new(kicker, busy))
     }
 

@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
 
 use winddown_core::ConnectionState;
 
 use crate::clock::Clock;
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, thread};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering};
 use crate::wait::wake_all;
 
 /// How many connections are taken from the register at a time by work that takes long.
@@ -24,6 +23,8 @@ pub(crate) struct Connections {
     /// The same as in the table, for readers without the lock.
     lingered: AtomicBool,
     awaited: Mutex<Awaited>,
+    /// When the drain's time was over.
+    late_at: OnceLock<Duration>,
     /// How many threads are about to count the client of a connection that they close.
     accounting: AtomicU32,
     /// How many guards say that a connection's last answer is written, and that it is read on.
@@ -58,8 +59,8 @@ pub(crate) trait Open: Send + Sync {
     fn settle(&self) -> Option<Waker>;
     /// The head time is over. The waker of an owner that is to end it.
     fn expire(&self) -> Option<Waker>;
-    /// Closes both halves, and counts its client as lost if it is. `Some` if it was at work.
-    fn cut(&self, now: Duration) -> Option<Late>;
+    /// Closes both halves, and counts its client as lost if it is. Names the connection as late if it is at work.
+    fn cut(&self);
 }
 
 /// A thread counts the client of a connection that it closes.
@@ -70,15 +71,6 @@ impl Drop for Accounting<'_> {
         // Release pairs with `is_accounting`.
         self.0.fetch_sub(1, Ordering::Release);
     }
-}
-
-/// A connection whose time is over.
-pub(crate) struct Late {
-    pub(crate) id: u64,
-    pub(crate) what: String,
-    pub(crate) age: Duration,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) thread: thread::Thread,
 }
 
 impl Connections {
@@ -95,7 +87,7 @@ impl Connections {
         let (lingered, over) = (table.lingered, table.over);
         drop(table);
         if over {
-            drop(open.cut(Duration::ZERO));
+            open.cut();
         } else if lingered && open.state().linger() {
             let _ = wake_all(open.settle());
         }
@@ -135,10 +127,6 @@ impl Connections {
         self.table.lock().open.is_empty()
     }
 
-    pub(crate) fn is_at_work(&self, id: u64) -> bool {
-        self.table.lock().open.get(&id).is_some_and(|open| !open.state().is_idle())
-    }
-
     pub(crate) fn has_lingered(&self) -> bool {
         // Pairs with the release in `set_lingered`.
         self.lingered.load(Ordering::Acquire)
@@ -154,20 +142,25 @@ impl Connections {
     }
 
     /// Settles those that are idle. Returns the wakers of owners that are to end theirs.
-    ///
-    /// It holds a share of each for a moment, and no lock: settling makes system calls.
     pub(crate) fn settle_idle(&self) -> Vec<Waker> {
         let mut owners = Vec::new();
+        self.each(|open| owners.extend(if open.state().linger() { open.settle() } else { None }));
+        owners
+    }
+
+    /// Does something with each of those that are open. It holds a share of each for a moment, and no lock: there are system calls to be
+    /// made.
+    fn each(&self, mut act: impl FnMut(&Arc<dyn Open>)) {
         let mut after = 0;
         loop {
             let table = self.table.lock();
             let rest = table.open.range((Bound::Excluded(after), Bound::Unbounded));
             let batch: Vec<_> = rest.take(BATCH).map(|(&id, open)| (id, open.clone())).collect();
+            let Some(&(last, _)) = batch.last() else { return };
             drop(table);
-            let Some(&(last, _)) = batch.last() else { return owners };
             after = last;
-            for (_, open) in batch.iter().filter(|(_, open)| open.state().linger()) {
-                owners.extend(open.settle());
+            for (_, open) in &batch {
+                act(open);
             }
             self.let_go(batch.into_iter().map(|(_, open)| open));
         }
@@ -190,14 +183,27 @@ impl Connections {
         self.feed();
     }
 
-    /// Cuts all that are left, and each that is added from now on. Returns those that were at work.
-    ///
-    /// The driver holds the lock, and no share of its own: it would be the last one of a connection that goes meanwhile, and the
-    /// connection's waker is user code (P6).
-    pub(crate) fn cut(&self, now: Duration) -> Vec<Late> {
+    /// The drain's time is over: from now on connections that are made idle are named as late. The driver's to call, before it tells.
+    pub(crate) fn set_late(&self, now: Duration) {
+        // A second one is a forked child's.
+        let _ = self.late_at.set(now);
+    }
+
+    pub(crate) fn late_at(&self) -> Option<Duration> {
+        self.late_at.get().copied()
+    }
+
+    /// The drain is over: from now on each that is added is cut. Returns whether there are others, so whether [`cut`](Self::cut) is to
+    /// be called.
+    pub(crate) fn set_over(&self) -> bool {
         let mut table = self.table.lock();
         table.over = true;
-        table.open.values().filter_map(|open| open.cut(now)).collect()
+        !table.open.is_empty()
+    }
+
+    /// Cuts all that are left.
+    pub(crate) fn cut(&self) {
+        self.each(|open| open.cut());
     }
 
     /// Counts a connection as awaited from now on.

@@ -1,77 +1,104 @@
-//! The driver: turns the steps of the sequence into threads, deadlines and wakes. It decides nothing, and runs no user
-//! code: hooks, kickers, wakers and observers have threads of their own (P6).
+//! The driver: turns the steps of the sequence into threads, deadlines and wakes. It decides nothing, runs no user code (P6), and does no
+//! work for each connection or pass: helpers do. Not here: the report (`finish`).
 
 use std::panic::Location;
 use std::time::Duration;
 
 use winddown_core::{
-    Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Repeats, Sequence, Step, Unserved,
+    Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Reason, Repeats, Sequence, Step, Unserved,
 };
 
-use crate::Report;
 use crate::attendant::Job;
+use crate::finish::{self, LEAST, wait_until};
 use crate::hand_over::Task;
-use crate::hook::{self, Hook, HookEnd, Trouble, Work};
+use crate::hook::{Hook, HookEnd, Panicked, Trouble, Work, caught};
 use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
-use crate::report::{Holder, Part, Straggler};
+use crate::report::Panics;
 use crate::stage_run::StageRun;
 use crate::stripe::Gate;
 use crate::sync::Arc;
-use crate::wait::wake_all;
 
-/// The least time for wakers to return in, who may have to begin a thread first: with a flush of 0, too.
-const WAKES: Duration = Duration::from_millis(100);
+/// After so many panics the driver gives up, and ends the wind-down at once.
+const MOST_PANICS: usize = 100;
 
-/// Waits to be asked, then drives to the end. Returns early when nobody can ask any more. The body of the driver's
-/// thread.
+/// So many stragglers the driver sorts itself.
+const FEW: usize = 64;
+
+/// Waits to be asked, then drives to the end. Returns early when no thread can ask any more. The body of the driver's thread.
+///
+/// A panic in here is a fault of the library's. It is caught, and the wind-down goes on with its next step; the report says so, and is
+/// made in any case.
 pub(crate) fn stand_by(inner: &Arc<Inner>) {
-    loop {
-        let key = inner.trigger.driver.key();
-        // In this order: whoever triggered before the last handle was dropped is heard.
-        let orphaned = inner.is_orphaned();
-        if inner.trigger.lifecycle.load().phase() != Phase::Running {
-            break;
+    let mut panics = Panics::default();
+    let phase = loop {
+        match caught(|| wait_for_trigger(inner)) {
+            Ok(phase) => break phase,
+            Err(Panicked(message)) => panics.extend([message]),
         }
-        if orphaned {
-            // The observers hear that nothing more comes when their channels go.
-            let observers = inner.observers.lock().take();
-            return drop(observers);
+        if panics.are_more_than(MOST_PANICS) {
+            // Without a driver the program would not hear.
+            let _ = inner.trigger.fire(Reason::Failure);
         }
-        inner.trigger.clock.wait(&inner.trigger.driver, key, None);
-    }
+    };
     let observers = inner.observers.lock().take();
-    if inner.report.get().is_none() {
+    if phase == Phase::Running {
+        // No thread can ask any more. The observers hear that nothing more comes when their channels go.
+        drop(observers);
+        inner.dismiss(Vec::new());
+    } else if inner.report.get().is_none() {
         // A forked child has nobody to tell: its observers' threads stayed with the parent.
         let observers = observers.filter(|_| !inner.is_forked()).unwrap_or_default();
-        Drive::new(inner, observers).run();
+        if let Err(Panicked(message)) = caught(|| Drive::new(inner, observers, panics).run()) {
+            finish::end_at_once(inner, &message);
+        }
+    }
+}
+
+/// Waits until the program was asked to stop, or no thread can ask any more: then it is still running.
+fn wait_for_trigger(inner: &Inner) -> Phase {
+    loop {
+        inner.tripwire();
+        let key = inner.trigger.driver.key();
+        // In this order: a trigger before the last handle was dropped is heard.
+        let orphaned = inner.is_orphaned();
+        let phase = inner.trigger.lifecycle.load().phase();
+        if orphaned || phase != Phase::Running {
+            return phase;
+        }
+        inner.trigger.clock.wait(&inner.trigger.driver, key, None);
     }
 }
 
 /// One wind-down under way.
-struct Drive<'a> {
-    inner: &'a Arc<Inner>,
+pub(crate) struct Drive<'a> {
+    pub(crate) inner: &'a Arc<Inner>,
     sequence: Sequence,
-    observers: Observers,
-    began: Duration,
-    now: Duration,
-    repeats: Repeats,
-    refused_at: Duration,
-    closed_at: Duration,
-    at_refusal: InFlight,
+    pub(crate) observers: Observers,
+    pub(crate) began: Duration,
+    pub(crate) now: Duration,
+    pub(crate) repeats: Repeats,
+    pub(crate) refused_at: Duration,
+    pub(crate) closed_at: Duration,
+    pub(crate) at_refusal: InFlight,
     high_late: bool,
-    #[cfg(unix)]
-    counts_queues: bool,
-    stages: Vec<StageRun>,
+    /// The last call was reached: connections are cut, and queues counted.
+    pub(crate) called: bool,
+    pub(crate) stages: Vec<StageRun>,
     turns: usize,
-    stragglers: Vec<Straggler>,
-    unlabelled: InFlight,
+    /// When the driver is to look again at the latest.
+    wakes_by: Duration,
+    /// It looked again much later than that: the process was stopped (G3).
+    jumped: bool,
+    /// How many passes were alive when the time of their class was over.
+    pub(crate) late: InFlight,
     /// As the sequence was last told.
-    unserved: Unserved,
+    pub(crate) unserved: Unserved,
+    pub(crate) panics: Panics,
 }
 
 impl<'a> Drive<'a> {
-    fn new(inner: &'a Arc<Inner>, observers: Observers) -> Self {
+    fn new(inner: &'a Arc<Inner>, observers: Observers, panics: Panics) -> Self {
         let began = inner.trigger.asked_at();
         Self {
             inner,
@@ -84,57 +111,88 @@ impl<'a> Drive<'a> {
             closed_at: began,
             at_refusal: InFlight::NONE,
             high_late: false,
-            #[cfg(unix)]
-            counts_queues: false,
+            called: false,
             stages: inner.hooks.names().map(StageRun::new).collect(),
             turns: 0,
-            stragglers: Vec::new(),
-            unlabelled: InFlight::NONE,
+            wakes_by: began,
+            jumped: false,
+            late: InFlight::NONE,
             unserved: Unserved::NONE,
+            panics,
         }
     }
 
     fn run(mut self) {
-        let inner = self.inner;
-        let reason = inner.trigger.lifecycle.load().reason().expect("the phase is not Running");
-        if let Some(watchdog) = inner.watchdog() {
-            watchdog.set(self.began.saturating_add(self.inner.plan.budget().total()));
-        }
-        self.sequence.begin(self.began, reason);
-        self.tell(Event::Triggered { reason }, None);
         let outcome = loop {
-            let key = inner.trigger.driver.key();
-            // Clock and force first, and then what happened: whatever ended before has ended, also if the process was
-            // stopped meanwhile (G3).
-            self.now = inner.trigger.clock.now();
-            let forced = inner.trigger.lifecycle.load().forced();
-            self.collect();
-            let observed = Observed { forced, ..self.observe() };
-            let step = self.sequence.poll(self.now, observed);
-            if !matches!(step, Step::Finish(_)) {
-                // The counts that the outcome takes into account. If some are still missing when everything is done, they are
-                // unknown.
-                self.unserved = observed.unserved;
-                self.unserved.unknown |= step == Step::Reach(Milestone::Done) && observed.attending;
+            match caught(|| self.turn()) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => break outcome,
+                Err(Panicked(message)) => self.panics.extend([message]),
             }
-            match step {
-                Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),
-                Step::Reach(milestone) => self.reach(milestone),
-                Step::EndIdle => {
-                    inner.connections.set_lingered();
-                    inner.attend(Job::SettleIdle);
-                }
-                Step::EndIncomplete => {
-                    let since = self.now.saturating_sub(inner.plan.budget().head);
-                    inner.attend(Job::EndIncomplete { since });
-                }
-                Step::CloseLate => drop(inner.gate_at(Inner::LATE).close()),
-                Step::Start { stage, deadline } => self.start(stage, deadline),
-                Step::Abandon { stage, started } => self.abandon(stage, started),
-                Step::Finish(outcome) => break outcome,
+            if self.panics.are_more_than(MOST_PANICS) {
+                break Outcome::Failed;
             }
         };
         self.finish(outcome);
+    }
+
+    /// Takes one step. Returns the outcome if that was the last one.
+    fn turn(&mut self) -> Option<Outcome> {
+        let inner = self.inner;
+        let key = inner.trigger.driver.key();
+        let reason = inner.trigger.lifecycle.load().reason()?;
+        inner.tripwire();
+        // Does something the first time.
+        self.sequence.begin(self.began, reason);
+        // Clock and force first, and then what happened: whatever ended before has ended, also if the process was
+        // stopped meanwhile (G3).
+        self.now = inner.trigger.clock.now();
+        let forced = inner.trigger.lifecycle.load().forced();
+        self.collect();
+        inner.tripwire();
+        let mut observed = Observed { forced, ..self.observe() };
+        self.jumped |= self.now > self.wakes_by.saturating_add(LEAST);
+        if self.jumped && observed.attending && Some(self.now) >= self.sequence.end() {
+            // The attendant was stopped, too. What it finds out counts, if it needs no longer than a moment.
+            self.jumped = false;
+            wait_until(inner, self.now.saturating_add(LEAST), || !inner.is_attending());
+            observed = Observed { forced, ..self.observe() };
+        }
+        inner.tripwire();
+        let step = self.sequence.poll(self.now, observed);
+        if !matches!(step, Step::Finish(_)) {
+            // The counts that the outcome takes into account. If some are still missing when everything is done, they are
+            // unknown.
+            self.unserved = observed.unserved;
+            self.unserved.unknown |= step == Step::Reach(Milestone::Done) && observed.attending;
+        }
+        self.wakes_by = self.now;
+        inner.tripwire();
+        match step {
+            // Made-up time does not pass while the library is at work.
+            Step::Wait(_) if observed.attending && inner.trigger.clock.is_manual() => {
+                inner.trigger.clock.wait(&inner.trigger.driver, key, None);
+            }
+            Step::Wait(until) => {
+                self.wakes_by = until.unwrap_or(Duration::MAX);
+                inner.trigger.clock.wait(&inner.trigger.driver, key, until);
+            }
+            Step::Reach(milestone) => self.reach(milestone),
+            Step::EndIdle => {
+                inner.connections.set_lingered();
+                inner.attend(Job::SettleIdle);
+            }
+            Step::EndIncomplete => {
+                let since = self.now.saturating_sub(inner.plan.budget().head);
+                inner.attend(Job::EndIncomplete { since });
+            }
+            Step::CloseLate => drop(inner.gate_at(Inner::LATE).close()),
+            Step::Start { stage, deadline } => self.start(stage, deadline),
+            Step::Abandon { stage, started } => self.abandon(stage, started),
+            Step::Finish(outcome) => return Some(outcome),
+        }
+        inner.tripwire();
+        None
     }
 
     /// Takes in the hooks that have ended, and the triggers that have joined.
@@ -166,7 +224,7 @@ impl<'a> Drive<'a> {
         };
         let late_gate = inner.gate_at(Inner::LATE);
         let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));
-        let critical = critical + inner.kickers.running();
+        let critical = critical + inner.kickers.pending();
         let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };
         let attending = inner.is_attending() || inner.connections.is_accounting();
         let awaited = inner.connections.awaited_since();
@@ -204,8 +262,15 @@ impl<'a> Drive<'a> {
 
     fn reach(&mut self, milestone: Milestone) {
         let inner = self.inner;
+        if milestone >= Milestone::LastCall {
+            inner.kickers.give_up();
+        }
         match milestone {
-            Milestone::Triggered => {}
+            Milestone::Triggered => {
+                if let (Some(watchdog), budget) = (inner.watchdog(), inner.plan.budget()) {
+                    watchdog.set(self.began.saturating_add(budget.total()));
+                }
+            }
             Milestone::Refusing => {
                 self.refused_at = self.now;
                 self.at_refusal = inner.in_flight();
@@ -215,90 +280,99 @@ impl<'a> Drive<'a> {
             }
             Milestone::HighLate => {
                 self.high_late = true;
-                self.note_stragglers(Priority::High);
+                self.set_late(&[Priority::High]);
             }
             Milestone::LastCall => {
-                self.note_stragglers(Priority::Critical);
-                if !self.high_late {
-                    self.note_stragglers(Priority::High);
-                }
-                let named = self.cut();
-                // Each has a pass, which was counted as one without a label.
-                self.unlabelled.critical = self.unlabelled.critical.saturating_sub(named);
+                inner.connections.set_late(self.now);
+                self.set_late(if self.high_late {
+                    &[Priority::Critical]
+                } else {
+                    &[Priority::Critical, Priority::High]
+                });
+                self.cut();
             }
             Milestone::Closing => {
                 self.closed_at = self.now;
-                self.cut();
+                if !self.called {
+                    self.cut();
+                }
                 // Only the driver closes, and once; in a child forked meanwhile the parent's may have.
                 let _ = inner.trigger.lifecycle.begin_closing();
             }
             Milestone::Done => {
-                self.note_stragglers(Priority::Low);
+                self.set_late(&[Priority::Low]);
+                if self.late.total() > FEW {
+                    inner.attend(Job::SortStragglers);
+                }
                 let _ = inner.trigger.lifecycle.finish();
             }
         }
+        inner.tripwire();
         inner.reach(milestone);
+        inner.tripwire();
         #[cfg(unix)]
         match milestone {
             Milestone::Refusing => self.attend_doors(Job::ShutDoors),
             // Once: at the end of the last call there may be no time left to wait for another count.
-            Milestone::LastCall => {
-                self.counts_queues = true;
-                self.attend_doors(Job::CountQueues);
-            }
-            Milestone::Closing if !self.counts_queues => self.attend_doors(Job::CountQueues),
+            Milestone::LastCall => self.attend_doors(Job::CountQueues),
+            Milestone::Closing if !self.called => self.attend_doors(Job::CountQueues),
             _ => {}
         }
+        self.called |= milestone == Milestone::LastCall;
+        inner.tripwire();
         inner.kick(milestone);
-        if milestone != Milestone::Triggered {
+        if milestone == Milestone::Triggered {
+            if let Some(reason) = inner.trigger.lifecycle.load().reason() {
+                self.tell(Event::Triggered { reason }, None);
+            }
+        } else {
             self.tell(Event::Reached { milestone, in_flight: inner.in_flight() }, None);
         }
     }
 
-    /// Names those of a class whose time is over.
-    fn note_stragglers(&mut self, class: Priority) {
-        let late = if class == Priority::Critical { self.inner.gate_at(Inner::LATE).in_flight() } else { 0 };
-        let alive = self.inner.gate(class).in_flight() + late;
-        let labelled = self.inner.labels.of(class, self.now);
-        *self.unlabelled.of_mut(class) = alive.saturating_sub(labelled.len());
-        self.stragglers.extend(labelled);
+    /// The time of these classes is over. Before that is told: those that let go from now on name themselves.
+    fn set_late(&mut self, classes: &[Priority]) {
+        let mut any_labels = false;
+        for &class in classes {
+            let late = if class == Priority::Critical { self.inner.gate_at(Inner::LATE).in_flight() } else { 0 };
+            *self.late.of_mut(class) = self.inner.gate(class).in_flight() + late;
+            any_labels |= self.inner.labels.set_late(class, self.now);
+        }
+        if any_labels {
+            self.inner.attend(Job::NameLate);
+        }
     }
 
-    /// Cuts what connections are left, and names those at work. How many there were.
-    fn cut(&mut self) -> usize {
-        let late = self.inner.connections.cut(self.now);
-        let named = late.len();
-        self.stragglers.extend(late.into_iter().map(Straggler::from));
-        named
+    /// Has the connections cut that are left.
+    fn cut(&self) {
+        if self.inner.connections.set_over() {
+            self.inner.attend(Job::Cut);
+        }
     }
 
     fn start(&mut self, stage: usize, deadline: Duration) {
-        let hooks = self.inner.hooks.take(stage);
+        let inner = self.inner;
+        let hooks = inner.hooks.take(stage);
         let run = &mut self.stages[stage];
         run.begin(self.now, self.turns, &hooks);
         self.turns += 1;
-        let name = run.name.clone();
         self.tell(Event::StageStarted { stage, within: deadline.saturating_sub(self.now) }, Some(stage));
+        inner.tripwire();
         if hooks.is_empty() {
             self.stage_ended(stage, self.now);
         }
         let mut tasks = Vec::new();
-        let mut troubled = Vec::new();
         for Hook { work, location } in hooks {
             match work {
                 Work::Future(future) => tasks.push(Task { stage, location, future }),
                 Work::Closure(run) => {
-                    let inner = self.inner.clone();
-                    let tell = move |result| inner.hook_ended(stage, location, Trouble::of(result));
-                    let started = hook::spawn(&name, run, tell);
-                    troubled.extend(started.err().map(|error| (location, Trouble::no_thread(&error))));
+                    let theirs = inner.clone();
+                    inner.run_hook(stage, run, move |result| theirs.hook_ended(stage, location, Trouble::of(result)));
                 }
             }
         }
-        troubled.extend(self.inner.hand_over(tasks));
-        for (location, trouble) in troubled {
-            self.hook_ended(stage, location, self.now, Err(trouble));
-        }
+        inner.tripwire();
+        inner.hand_over(tasks);
     }
 
     fn hook_ended(
@@ -319,113 +393,25 @@ impl<'a> Drive<'a> {
         let fate = run.fate;
         let news = self.sequence.ended(stage, fate);
         debug_assert!(news, "an abandoned stage does not get here");
+        self.inner.tripwire();
         self.tell(Event::StageEnded { stage, fate }, Some(stage));
     }
 
-    fn abandon(&mut self, stage: usize, started: bool) {
+    pub(crate) fn abandon(&mut self, stage: usize, started: bool) {
         let not_begun = if started { Vec::new() } else { self.inner.hooks.give_up(stage) };
         let run = &mut self.stages[stage];
         run.abandon(self.now, &not_begun);
         let fate = run.fate;
+        self.inner.tripwire();
         self.inner.wake_apart(self.inner.waiters.owe(self.inner.hand_over.abandon(stage)));
         self.tell(Event::StageEnded { stage, fate }, Some(stage));
     }
 
-    fn tell(&self, event: Event, stage: Option<usize>) {
+    pub(crate) fn tell(&self, event: Event, stage: Option<usize>) {
         let stage = stage.map(|stage| self.stages[stage].name.clone());
         self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage, failure: None });
     }
-
-    /// Gives the observers the budget's flush to tell the end, and wakers to return, and then the report to `run()`.
-    fn finish(mut self, outcome: Outcome) {
-        let inner = self.inner;
-        let mut report = self.report(outcome);
-        report.failures = inner.faults.failures();
-        report.failures.extend(inner.kickers.failures());
-        judge_failures(&mut report);
-        self.tell(Event::Finished { outcome: report.outcome }, None);
-        let told = Arc::new(report.clone());
-        self.observers.finish(&told);
-        let budget = self.inner.plan.budget();
-        let over = self.began.saturating_add(budget.total());
-        let told_by = self.now.saturating_add(budget.flush).min(over);
-        let woken_by = self.now.saturating_add(budget.flush.max(WAKES)).min(over);
-        loop {
-            let key = inner.trigger.driver.key();
-            self.now = inner.trigger.clock.now();
-            let told = self.observers.are_done() || self.now >= told_by;
-            let woken = !inner.is_waking() || self.now >= woken_by;
-            if told && woken {
-                break;
-            }
-            let until = if told { woken_by } else { told_by };
-            inner.trigger.clock.wait(&inner.trigger.driver, key, Some(until));
-        }
-        report.failures.extend(self.observers.failures());
-        report.failures.extend(inner.waker_failures());
-        report.failures.extend(inner.panics.lock().failure(Part::Task, "task"));
-        judge_failures(&mut report);
-        report.notes = inner.faults.notes();
-        report.repeats = inner.trigger.lifecycle.load().repeats();
-        if let Some(watchdog) = inner.watchdog() {
-            watchdog.tell(report.exit_code());
-        }
-        inner.publish(report);
-        let (awaiting, tasks) = inner.hand_over.end();
-        bury(inner, tasks);
-        // The last that the driver does: nobody waits for it any more, whatever a waker does, nor is there a report any more to
-        // name one in that panics.
-        let _ = wake_all(awaiting);
-    }
-
-    fn report(&mut self, outcome: Outcome) -> Report {
-        let inner = self.inner;
-        for straggler in &mut self.stragglers {
-            straggler.let_go = match straggler.holder {
-                Holder::Label(id) => !inner.labels.is_alive(id),
-                Holder::Connection(id) => !inner.connections.is_at_work(id),
-            };
-        }
-        let since = |at: Duration| at.saturating_sub(self.began);
-        let stages = self.stages.drain(..).map(|run| run.report(self.began));
-        Report {
-            reason: inner.trigger.lifecycle.load().reason().expect("the phase is not Running"),
-            message: inner.message.lock().take().map(Into::into),
-            outcome,
-            repeats: self.repeats,
-            budget: *self.inner.plan.budget(),
-            took: since(self.now),
-            lame_duck: since(self.refused_at),
-            draining: self.closed_at.saturating_sub(self.refused_at),
-            closing: self.now.saturating_sub(self.closed_at),
-            in_flight: self.at_refusal,
-            admitted: inner.admitted(),
-            refused: inner.refused(),
-            counting: inner.counting(),
-            stages: stages.collect(),
-            stragglers: std::mem::take(&mut self.stragglers),
-            unlabelled: self.unlabelled,
-            unserved: self.unserved,
-            failures: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
 }
 
-/// Has hooks and kickers that will never run dropped, on a thread of their own: they may own a handle, which would never
-/// be the last, and their destructors are a stranger's code (P6).
-fn bury(inner: &Inner, tasks: Vec<Task>) {
-    let left = (inner.hooks.take_left(), inner.kickers.take_left(), tasks);
-    if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() {
-        return;
-    }
-    // Where there is no thread to be had, they are leaked.
-    let _ = hook::spawn("leftovers", move || drop(left), |_| ());
-}
-
-/// A kicker, a waker or an observer that failed is nothing to keep quiet about (P7).
-fn judge_failures(report: &mut Report) {
-    if !report.failures.is_empty() {
-        report.outcome = report.outcome.max(Outcome::Failed);
-    }
-}
+#[cfg(all(test, unix, not(any(winddown_loom, winddown_shuttle))))]
+mod tests;

@@ -90,28 +90,34 @@ impl HandOver {
 
 impl Inner {
     /// Hands hooks over to a future that awaits the end and polls them on its way; where there is none, to a thread each.
-    /// The driver's to call. What it says of those that could not be begun.
-    pub(crate) fn hand_over(self: &Arc<Self>, tasks: Vec<Task>) -> Vec<(&'static Location<'static>, Trouble)> {
+    /// The driver's to call.
+    pub(crate) fn hand_over(self: &Arc<Self>, tasks: Vec<Task>) {
         if tasks.is_empty() {
-            return Vec::new();
+            return;
         }
         match self.hand_over.hand(tasks) {
-            Ok(wakers) => {
-                self.wake_apart(self.waiters.owe(wakers));
-                Vec::new()
-            }
-            Err(tasks) => {
-                tasks.into_iter().filter_map(|task| Some((task.location, self.run_apart(task).err()?))).collect()
-            }
+            Ok(wakers) => self.wake_apart(self.waiters.owe(wakers)),
+            Err(tasks) => tasks.into_iter().for_each(|task| self.run_apart(task)),
         }
     }
 
-    /// Polls one hook on a thread of its own. Where there is none to be had it is leaked: its destructor is a stranger's
-    /// code.
-    fn run_apart(self: &Arc<Self>, task: Task) -> Result<(), Trouble> {
-        let name = self.hooks.name(task.stage);
-        let runner = Runner { inner: self.clone(), id: None, takes: false, tasks: vec![task] };
-        hook::spawn(name, move || runner.block(), |_| ()).map_err(|error| Trouble::no_thread(&error))
+    /// Polls one hook on a thread of its own.
+    fn run_apart(self: &Arc<Self>, task: Task) {
+        let (stage, location) = (task.stage, task.location);
+        let (inner, theirs) = (self.clone(), self.clone());
+        let runner = Runner { inner: theirs, id: None, takes: false, tasks: vec![task], result: None };
+        self.run_hook(
+            stage,
+            move || runner.block(),
+            move |ended| {
+                // `None`: it was dropped, because nothing waits for it any more.
+                match ended {
+                    Ok(None) => {}
+                    Ok(Some(result)) => inner.hook_ended(stage, location, result),
+                    Err(Panicked(message)) => inner.hook_ended(stage, location, Err(Trouble::Panicked(message))),
+                }
+            },
+        );
     }
 }
 
@@ -123,12 +129,14 @@ pub(crate) struct Runner {
     /// Whether it takes what comes, or has what it will ever have.
     takes: bool,
     tasks: Vec<Task>,
+    /// The result of the one hook of a runner that takes no other.
+    result: Option<Result<(), Trouble>>,
 }
 
 impl Runner {
     /// One that takes what comes, once it is polled.
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, id: None, takes: true, tasks: Vec::new() }
+        Self { inner, id: None, takes: true, tasks: Vec::new(), result: None }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -151,23 +159,32 @@ impl Runner {
         drop(replaced);
         Vec::into_iter(needless).for_each(Task::bury);
         for mut task in Vec::into_iter(tasks) {
-            match hook::caught(|| task.future.as_mut().poll(context)) {
-                Ok(Poll::Pending) => self.tasks.push(task),
-                Ok(Poll::Ready(result)) => task.end(&self.inner, result.map_err(Trouble::Failed)),
-                Err(Panicked(message)) => task.end(&self.inner, Err(Trouble::Panicked(message))),
+            let (stage, location) = (task.stage, task.location);
+            let result = match hook::caught(|| task.future.as_mut().poll(context)) {
+                Ok(Poll::Pending) => {
+                    self.tasks.push(task);
+                    continue;
+                }
+                Ok(Poll::Ready(result)) => task.end(result.map_err(Trouble::Failed)),
+                Err(Panicked(message)) => task.end(Err(Trouble::Panicked(message))),
+            };
+            if self.takes {
+                self.inner.hook_ended(stage, location, result);
+            } else {
+                self.result = Some(result);
             }
         }
     }
 
-    /// Polls on the calling thread until there is nothing left to.
-    fn block(mut self) {
+    /// Polls on the calling thread until there is nothing left to. Returns the hook's result, if it came to one.
+    fn block(mut self) -> Option<Result<(), Trouble>> {
         let event = Arc::<EventCount>::default();
         let waker = Waker::from(event.clone());
         loop {
             let key = event.key();
             self.poll(&mut Context::from_waker(&waker));
             if self.tasks.is_empty() {
-                break;
+                return self.result.take();
             }
             event.wait(key, None);
         }
@@ -196,19 +213,16 @@ impl Drop for Runner {
             self.inner.wake(self.inner.waiters.owe(wakers));
         }
         for task in tasks {
-            let (stage, location) = (task.stage, task.location);
-            if let Err(trouble) = self.inner.run_apart(task) {
-                self.inner.hook_ended(stage, location, Err(trouble));
-            }
+            self.inner.run_apart(task);
         }
     }
 }
 
 impl Task {
-    /// It has said what it had to, and is dropped before anybody hears of it.
-    fn end(self, inner: &Inner, result: Result<(), Trouble>) {
+    /// It is ready, and is dropped before the driver hears of it.
+    fn end(self, result: Result<(), Trouble>) -> Result<(), Trouble> {
         let dropped = hook::caught(|| drop(self.future)).map_err(|Panicked(message)| Trouble::Panicked(message));
-        inner.hook_ended(self.stage, self.location, result.and(dropped));
+        result.and(dropped)
     }
 
     /// Nobody waits for it any more.

@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::Stage;
+use crate::inner::Inner;
 use crate::sync::{Arc, Mutex, thread};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -103,6 +105,7 @@ pub(crate) struct Hooks {
 
 struct Waiting {
     name: Cow<'static, str>,
+    stack_size: Option<usize>,
     hooks: Mutex<Queue>,
 }
 
@@ -127,10 +130,26 @@ pub(crate) enum Trouble {
 }
 
 impl Hooks {
-    pub(crate) fn new(stages: impl Iterator<Item = (Cow<'static, str>, Vec<Hook>)>) -> Self {
-        let stages =
-            stages.map(|(name, hooks)| Waiting { name, hooks: Mutex::new(Queue { open: true, hooks }) }).collect();
-        Self { stages, ended: Mutex::default() }
+    pub(crate) fn new(stages: Vec<Stage>) -> Self {
+        let waiting = |Stage { name, stack_size, hooks, .. }| {
+            let hooks = Mutex::new(Queue { open: true, hooks });
+            Waiting { name, stack_size, hooks }
+        };
+        Self { stages: stages.into_iter().map(waiting).collect(), ended: Mutex::default() }
+    }
+
+    /// The largest stack that a stage asks for.
+    pub(crate) fn largest_stack(&self) -> Option<usize> {
+        self.stages.iter().filter_map(|stage| stage.stack_size).max()
+    }
+
+    /// Whether there is a stage that may have hooks.
+    pub(crate) fn may_be_any(&self) -> bool {
+        !self.stages.is_empty()
+    }
+
+    pub(crate) fn stack_size(&self, stage: usize) -> Option<usize> {
+        self.stages[stage].stack_size
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -184,10 +203,6 @@ impl Hooks {
 }
 
 impl Trouble {
-    pub(crate) fn no_thread(error: &io::Error) -> Self {
-        Self::Failed(format!("got no thread: {error}"))
-    }
-
     /// How a hook ended that was run with its panics caught.
     pub(crate) fn of(result: Result<Result<(), String>, Panicked>) -> Result<(), Self> {
         match result {
@@ -211,33 +226,54 @@ fn chain(error: &dyn Error) -> String {
 /// A panic's message.
 pub(crate) struct Panicked(pub(crate) String);
 
-/// Runs a stranger's closure on a thread of its own and tells how it ended. With `panic = "abort"` a panic ends the
-/// process, and nothing is told.
-///
-/// Where there is no thread to be had the closure never runs, and is leaked: its destructors are a stranger's code, which
-/// the calling thread must not run (P6).
-pub(crate) fn spawn<T: 'static>(
-    name: &str,
-    run: impl FnOnce() -> T + Send + 'static,
-    tell: impl FnOnce(Result<T, Panicked>) + Send + 'static,
-) -> io::Result<()> {
-    spawn_or_return(name, run, tell).map_err(|(error, run)| {
-        std::mem::forget(run);
-        error
-    })
+impl Inner {
+    /// Has a hook's closure run on a thread of its own, and told how it ended once that thread has ended, with the destructors of its
+    /// thread-locals. Where no thread can be started it runs on the helper that was kept for this, after the hooks before it.
+    ///
+    /// With `panic = "abort"` a panic ends the process, and nothing is told.
+    pub(crate) fn run_hook<T: Send + 'static>(
+        self: &Arc<Self>,
+        stage: usize,
+        run: impl FnOnce() -> T + Send + 'static,
+        tell: impl FnOnce(Result<T, Panicked>) + Send + 'static,
+    ) {
+        let (name, stack_size) = (self.hooks.name(stage).to_owned(), self.hooks.stack_size(stage));
+        let inner = self.clone();
+        let job = move || {
+            let ended = on_own_thread(&name, stack_size, run).unwrap_or_else(|(error, run)| {
+                inner.faults.note("hooks", || {
+                    format!("could not start a thread for a hook ({error}): hooks ran one after the other")
+                });
+                caught(run)
+            });
+            tell(ended);
+        };
+        // If hooks hang where no thread can be started, there is one more thread.
+        let helpers = if self.hook_helpers.has_idle() { &self.hook_helpers } else { &self.calls };
+        self.note_no_helper(helpers.hand(job));
+    }
 }
 
-/// As `spawn`, but where there is no thread to be had the closure comes back.
-pub(crate) fn spawn_or_return<T: 'static, F: FnOnce() -> T + Send + 'static>(
+/// Runs a closure on a thread of its own and returns what it returned, once that thread has ended. Without a thread the closure comes
+/// back.
+fn on_own_thread<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     name: &str,
+    stack_size: Option<usize>,
     run: F,
-    tell: impl FnOnce(Result<T, Panicked>) + Send + 'static,
-) -> Result<(), (io::Error, F)> {
+) -> Result<Result<T, Panicked>, (io::Error, F)> {
+    if cfg!(winddown_loom) {
+        // The helper is one, and has no thread-locals.
+        return Ok(caught(run));
+    }
     let job = Arc::new(Mutex::new(Some(run)));
     let theirs = job.clone();
     let take = |job: &Mutex<Option<F>>| job.lock().take().expect("taken once");
-    let spawned = thread::Builder::new().name(thread_name(name)).spawn(move || tell(caught(take(&theirs))));
-    spawned.map(drop).map_err(|error| (error, take(&job)))
+    let builder = thread::Builder::new().name(thread_name(name));
+    let builder = stack_size.into_iter().fold(builder, thread::Builder::stack_size);
+    match builder.spawn(move || caught(take(&theirs))) {
+        Ok(thread) => Ok(thread.join().unwrap_or_else(|payload| Err(Panicked(message(payload))))),
+        Err(error) => Err((error, take(&job))),
+    }
 }
 
 /// Runs a stranger's closure where it stands, and catches its panic.

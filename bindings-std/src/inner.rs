@@ -2,26 +2,29 @@
 //! user calls (`shutdown`).
 
 use std::borrow::Cow;
+use std::io;
 use std::panic::Location;
 use std::process;
 
 use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason, Unserved};
 
 use crate::Report;
-use crate::attendant::Attendant;
 use crate::connections::Connections;
 #[cfg(unix)]
 use crate::doors::Doors;
 use crate::event_count::{Bell, EventCount};
 use crate::faults::Faults;
-use crate::hand_over::HandOver;
-use crate::hook::{HookEnd, Hooks, Trouble};
-use crate::kicker::Kickers;
+use crate::hand_over::{HandOver, Task};
+use crate::helpers::{Helpers, Limits};
+use crate::hook::{HookEnd, Hooks, Trouble, caught};
+use crate::kicker::{Entries, Kickers};
 use crate::label::Labels;
 use crate::observe::Observers;
 use crate::report::{Counting, Panics};
 use crate::signal::Signals;
 use crate::stripe::{Gate, ThreadStripes};
+#[cfg(test)]
+use crate::sync::AtomicU32;
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering};
 use crate::trigger::Trigger;
 use crate::wait::{Due, Waiters};
@@ -38,7 +41,12 @@ pub(crate) struct Inner {
     pub(crate) connections: Connections,
     #[cfg(unix)]
     pub(crate) doors: Doors,
-    pub(crate) attendant: Attendant,
+    /// For what has to be done to many listeners, connections or holders.
+    pub(crate) attendant: Helpers,
+    /// For kickers, wakers and destructors.
+    pub(crate) calls: Helpers,
+    /// For hooks.
+    pub(crate) hook_helpers: Helpers,
     unserved: Mutex<Unserved>,
     pub(crate) faults: Faults,
     pub(crate) labels: Arc<Labels>,
@@ -56,6 +64,9 @@ pub(crate) struct Inner {
     /// Told when there is a report, and only then: who waits for the end is not to be woken on the way there.
     pub(crate) ended: Arc<EventCount>,
     keep: Mutex<Keep>,
+    /// A test's: counts down, and at 0 the driver panics.
+    #[cfg(test)]
+    pub(crate) tripwire: AtomicU32,
     /// The process that the driver's thread is in.
     process: u32,
 }
@@ -101,6 +112,11 @@ impl Drop for Owner {
     }
 }
 
+/// Drops something of the user's. If that panics, the next one is dropped all the same.
+fn drop_alone<T>(value: T) {
+    let _ = caught(|| drop(value));
+}
+
 impl Inner {
     pub(crate) fn new(trigger: Trigger, plan: &Plan, hooks: Hooks) -> Self {
         let gate = || Gate::with_notify(ThreadStripes::new(), Bell(trigger.driver.clone()));
@@ -113,7 +129,9 @@ impl Inner {
             connections: Connections::default(),
             #[cfg(unix)]
             doors: Doors::default(),
-            attendant: Attendant::default(),
+            attendant: Helpers::new("attendant", Limits::ONE, None, Some(trigger.driver.clone())),
+            calls: Helpers::new("calls", Limits::FEW, None, None),
+            hook_helpers: Helpers::new("hooks", Limits::ALL, hooks.largest_stack(), None),
             unserved: Mutex::default(),
             faults: Faults::default(),
             labels: Arc::default(),
@@ -127,6 +145,8 @@ impl Inner {
             report: OnceLock::new(),
             ended: Arc::default(),
             keep: Mutex::default(),
+            #[cfg(test)]
+            tripwire: AtomicU32::new(0),
             process: process::id(),
             trigger,
         }
@@ -192,6 +212,43 @@ impl Inner {
         self.trigger.driver.notify();
     }
 
+    /// Starts the threads that are kept for what the driver does not do itself.
+    pub(crate) fn keep_helpers(&self) -> io::Result<()> {
+        self.attendant.keep()?;
+        self.calls.keep()?;
+        if self.hooks.may_be_any() { self.hook_helpers.keep() } else { Ok(()) }
+    }
+
+    /// Has a helper run a job that calls user code.
+    pub(crate) fn call(&self, job: impl FnOnce() + Send + 'static) {
+        self.note_no_helper(self.calls.hand(job));
+    }
+
+    /// There is always a helper, but in a forked child.
+    pub(crate) fn note_no_helper(&self, handed: io::Result<()>) {
+        if let Err(error) = handed {
+            self.faults.note("helpers", || format!("could not start a thread ({error}): the driver did its work"));
+        }
+    }
+
+    /// Nothing is left to do for anybody: has the hooks and kickers dropped that will never run, and ends the helpers.
+    ///
+    /// Hooks and kickers may own a token, which keeps all this alive, and their destructors are user code (P6).
+    pub(crate) fn dismiss(&self, tasks: Vec<Task>) {
+        self.kickers.close();
+        let (hooks, kickers) = (self.hooks.take_left(), self.kickers.take_left());
+        if !hooks.is_empty() || !kickers.is_empty() || !tasks.is_empty() {
+            self.call(move || {
+                hooks.into_iter().for_each(drop_alone);
+                kickers.into_iter().flat_map(Entries::into_values).for_each(drop_alone);
+                tasks.into_iter().for_each(drop_alone);
+            });
+        }
+        for helpers in [&self.attendant, &self.calls, &self.hook_helpers] {
+            helpers.dismiss();
+        }
+    }
+
     pub(crate) fn set_watchdog(&self, watchdog: Watchdog) {
         // A second one would be dropped here, and with that dismissed. There is none.
         let _ = self.watchdog.set(watchdog);
@@ -229,6 +286,19 @@ impl Inner {
         }
     }
 
+    /// A place where a test may plant a panic of the driver's.
+    pub(crate) fn tripwire(&self) {
+        #[cfg(test)]
+        {
+            // Relaxed, both: the driver counts down alone.
+            let left = self.tripwire.load(Ordering::Relaxed);
+            self.tripwire.store(left.saturating_sub(1), Ordering::Relaxed);
+            assert!(left != 1, "planted");
+        }
+        #[cfg(not(test))]
+        let _ = self;
+    }
+
     /// Publishes the report: the wind-down is over.
     pub(crate) fn publish(&self, report: Report) {
         let mut keep = self.keep.lock();
@@ -236,9 +306,11 @@ impl Inner {
         keep.over = true;
         let orphaned = keep.orphaned;
         drop(keep);
+        self.tripwire();
         // A second one is a forked child's, who had it from before the fork.
         let _ = self.report.set(Arc::new(report));
         self.ended.notify();
+        self.tripwire();
         if orphaned {
             self.let_go();
         }

@@ -6,19 +6,35 @@ use std::panic::Location;
 
 use winddown_core::Milestone;
 
+use crate::event_count::EventCount;
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
 use crate::report::{Failure, Part};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, thread};
 
 type Kick = Box<dyn FnOnce() + Send>;
 
-/// A closure that runs once when its time comes; dropping this takes it back.
+/// A closure that runs once when its time comes. Dropping this takes it back.
 ///
-/// A token wakes who waits for it. A thread that waits for something else has to be reached where it is blocked, and how
-/// is the program's to know. Each closure runs on a thread of its own, so one that blocks holds nobody up but the drain,
-/// which waits for it as for a pass; one that panics is named in the report. (One that comes when its time has already come
-/// runs on the thread that brings it; one whose time cannot come any more is dropped.)
+/// A token wakes the threads that wait for it. A thread that waits for something else has to be reached where it is blocked, and only
+/// the program knows how.
+///
+/// # When it runs
+///
+/// Closures run on a few threads of the library's, at most 16 at a time. A closure that has run for 10 ms is taken to block, and the
+/// others go on without it, on up to 512 threads. The drain waits for a closure as for a pass. In the
+/// [report](crate::Report::failures) are: a closure that panics; one that does not return; and how many were *never told*, because no
+/// thread was free for them before the last call. A closure that is added after its time runs on the thread that adds it, and one whose
+/// time cannot come any more is dropped.
+///
+/// # Taking it back
+///
+/// A closure that has not begun is dropped, on the calling thread. If it is running, dropping this waits until it has returned, so that
+/// afterwards the calling thread has to itself what the closure used; at the longest until the wind-down is over. Do not drop it where
+/// the closure waits for the dropping thread (a lock that it holds), nor in a task whose executor the closure needs: there, use
+/// [`take_back`](Self::take_back), which does not wait. Neither does dropping it in the closure itself.
+///
+/// # Ways to reach a blocked thread
 ///
 /// | blocked in | kick |
 /// |---|---|
@@ -86,6 +102,7 @@ type Kick = Box<dyn FnOnce() + Send>;
 #[must_use = "dropped, it is taken back; keep it as long as the thread may be blocked"]
 pub struct Kicker {
     inner: Arc<Inner>,
+    at: Milestone,
     /// `None`: kept for good.
     id: Option<u64>,
 }
@@ -93,7 +110,7 @@ pub struct Kicker {
 impl Kicker {
     #[track_caller]
     pub(crate) fn new(inner: &Arc<Inner>, at: Milestone, kick: impl FnOnce() + Send + 'static) -> Self {
-        let entry = Entry { at, location: Location::caller(), kick: Box::new(kick) };
+        let entry = Entry { location: Location::caller(), kick: Box::new(kick) };
         let mut table = inner.kickers.table.lock();
         let id = table.next;
         table.next += 1;
@@ -103,27 +120,35 @@ impl Kicker {
                 let problem = failure(entry.location, &format!("panicked: {message}"));
                 inner.kickers.table.lock().failures.push(problem);
             }
-        } else if table.reached.contains(&Milestone::Done) {
+        } else if table.reached.contains(&Milestone::Done) || table.closed {
             // Its time will not come. Kept, it would never be dropped if it owns a handle.
             drop(table);
             drop(entry);
         } else {
-            table.waiting.insert(id, entry);
+            table.waiting.entry(at).or_default().insert(id, entry);
         }
-        Self { inner: inner.clone(), id: Some(id) }
+        Self { inner: inner.clone(), at, id: Some(id) }
     }
 
     /// Leaves the closure in place for good.
     pub fn keep(mut self) {
         self.id = None;
     }
+
+    /// Takes the closure back without waiting for it. Returns whether it never runs: `false` if it has run or is running.
+    #[expect(clippy::must_use_candidate, reason = "also a drop that does not wait")]
+    pub fn take_back(mut self) -> bool {
+        self.id.take().is_some_and(|id| self.inner.take_back(self.at, id))
+    }
 }
 
 impl Drop for Kicker {
     fn drop(&mut self) {
-        let entry = self.id.and_then(|id| self.inner.kickers.table.lock().waiting.remove(&id));
-        // The closure's own destructors run here, outside the lock (P9).
-        drop(entry);
+        if let Some(id) = self.id.take() {
+            if !self.inner.take_back(self.at, id) {
+                self.inner.kickers.wait_for(id);
+            }
+        }
     }
 }
 
@@ -134,76 +159,183 @@ impl fmt::Debug for Kicker {
 }
 
 pub(crate) struct Entry {
-    at: Milestone,
     location: &'static Location<'static>,
     kick: Kick,
 }
 
+/// Those of one milestone, in the order in which they came.
+pub(crate) type Entries = BTreeMap<u64, Entry>;
+
 #[derive(Default)]
 pub(crate) struct Kickers {
     table: Mutex<Table>,
+    /// One that is waited for has returned.
+    returned: EventCount,
 }
 
 #[derive(Default)]
 struct Table {
     next: u64,
     reached: Vec<Milestone>,
-    waiting: BTreeMap<u64, Entry>,
-    running: BTreeMap<u64, &'static Location<'static>>,
+    waiting: BTreeMap<Milestone, Entries>,
+    /// Their time has come.
+    due: BTreeMap<Milestone, Entries>,
+    running: BTreeMap<u64, Running>,
+    /// Those that were never told: they did not begin before the last call.
+    untold: Vec<Entries>,
     failures: Vec<Failure>,
+    /// How many threads wait until one has returned.
+    waited_for: usize,
+    /// There is a report, or there never will be one: no thread waits any longer.
+    closed: bool,
+}
+
+struct Running {
+    location: &'static Location<'static>,
+    thread: thread::ThreadId,
+}
+
+impl Table {
+    fn pending(&self) -> usize {
+        self.running.len() + self.due.values().map(BTreeMap::len).sum::<usize>()
+    }
+
+    /// Takes the first one whose time has come, and says that this thread runs it.
+    fn begin(&mut self) -> Option<(u64, Entry)> {
+        let mut first = self.due.first_entry()?;
+        let next = first.get_mut().pop_first();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        let (id, entry) = next?;
+        self.running.insert(id, Running { location: entry.location, thread: thread::current().id() });
+        Some((id, entry))
+    }
 }
 
 impl Kickers {
-    /// How many run at the moment.
-    pub(crate) fn running(&self) -> usize {
-        self.table.lock().running.len()
+    /// How many run at the moment, or are about to.
+    pub(crate) fn pending(&self) -> usize {
+        self.table.lock().pending()
     }
 
-    /// Those whose time will not come.
-    pub(crate) fn take_left(&self) -> BTreeMap<u64, Entry> {
-        std::mem::take(&mut self.table.lock().waiting)
+    /// The last call: those that have not begun are never told.
+    pub(crate) fn give_up(&self) {
+        let mut table = self.table.lock();
+        let untold = std::mem::take(&mut table.due);
+        table.untold.extend(untold.into_values());
     }
 
-    /// Who failed, and who has not returned.
+    /// Waits until one that runs on another thread has returned, or the wind-down is over.
+    fn wait_for(&self, id: u64) {
+        let own = thread::current().id();
+        let mut table = self.table.lock();
+        while !table.closed && table.running.get(&id).is_some_and(|running| running.thread != own) {
+            table.waited_for += 1;
+            let key = self.returned.key();
+            drop(table);
+            self.returned.wait(key, None);
+            table = self.table.lock();
+            table.waited_for -= 1;
+        }
+    }
+
+    /// There is a report, or there never will be one.
+    pub(crate) fn close(&self) {
+        let mut table = self.table.lock();
+        table.closed = true;
+        let is_waited_for = table.waited_for > 0;
+        drop(table);
+        if is_waited_for {
+            self.returned.notify();
+        }
+    }
+
+    /// Takes those that will never run.
+    pub(crate) fn take_left(&self) -> Vec<Entries> {
+        let mut table = self.table.lock();
+        let Table { waiting, due, untold, .. } = &mut *table;
+        let left = [std::mem::take(waiting), std::mem::take(due)].into_iter().flat_map(BTreeMap::into_values);
+        left.chain(std::mem::take(untold)).collect()
+    }
+
+    /// The closures that failed, have not returned, or were never told.
     pub(crate) fn failures(&self) -> Vec<Failure> {
         let table = self.table.lock();
-        let hung = table.running.values().map(|location| failure(location, "did not return"));
-        table.failures.iter().cloned().chain(hung).collect()
+        let hung = table.running.values().map(|running| failure(running.location, "did not return"));
+        let untold = table.untold.iter().flat_map(BTreeMap::values);
+        let untold = untold.clone().next().map(|first| (table.untold.iter().map(BTreeMap::len).sum(), first));
+        let untold = untold.map(|(count, first): (usize, &Entry)| never_told(count, first.location));
+        table.failures.iter().cloned().chain(hung).chain(untold).collect()
     }
 }
 
 impl Inner {
-    /// Starts those whose time has come: exactly then, so that who waits for a last call that never comes does not run.
-    /// The driver's to call; it runs none of them itself.
+    /// Has those run whose time has come: exactly then, so one that waits for a last call that never comes does not run. The driver's to
+    /// call: it takes the same time however many they are.
     pub(crate) fn kick(self: &Arc<Self>, reached: Milestone) {
         let mut table = self.kickers.table.lock();
         table.reached.push(reached);
-        let (due, later) = std::mem::take(&mut table.waiting).into_iter().partition(|(_, entry)| entry.at == reached);
-        table.waiting = later;
-        let due: BTreeMap<u64, Entry> = due;
-        table.running.extend(due.iter().map(|(&id, entry)| (id, entry.location)));
+        let Some(due) = table.waiting.remove(&reached).filter(|due| !due.is_empty()) else { return };
+        table.due.insert(reached, due);
         drop(table);
-        for (id, Entry { location, kick, .. }) in due {
-            let inner = self.clone();
-            let spawned = hook::spawn("kicker", kick, move |result| {
-                let problem = result.err().map(|Panicked(message)| failure(location, &format!("panicked: {message}")));
-                inner.kicked(id, problem);
-            });
-            if let Err(error) = spawned {
-                self.kicked(id, Some(failure(location, &format!("got no thread: {error}"))));
+        self.kick_next();
+    }
+
+    /// Has the next one run, by a thread that first has another thread run the one after it.
+    fn kick_next(self: &Arc<Self>) {
+        let inner = self.clone();
+        self.call(move || {
+            let mut table = inner.kickers.table.lock();
+            let next = table.begin();
+            let more = !table.due.is_empty();
+            drop(table);
+            if more {
+                inner.kick_next();
             }
+            if let Some((id, Entry { location, kick })) = next {
+                let problem = hook::caught(kick).err();
+                inner.kicked(id, problem.map(|Panicked(message)| failure(location, &format!("panicked: {message}"))));
+            }
+        });
+    }
+
+    /// Takes one out that has not begun. Returns whether it was there.
+    fn take_back(&self, at: Milestone, id: u64) -> bool {
+        let mut table = self.kickers.table.lock();
+        let Table { waiting, due, .. } = &mut *table;
+        let entry = [waiting, due].into_iter().find_map(|entries| entries.get_mut(&at)?.remove(&id));
+        // The driver may wait for those that are due.
+        let was_last = entry.is_some() && table.reached.contains(&at) && table.pending() == 0;
+        drop(table);
+        if was_last {
+            self.trigger.driver.notify();
         }
+        // The closure's own destructors run here, outside the lock (P9).
+        entry.is_some()
     }
 
     fn kicked(&self, id: u64, problem: Option<Failure>) {
         let mut table = self.kickers.table.lock();
         table.running.remove(&id);
         table.failures.extend(problem);
+        let (is_waited_for, is_last) = (table.waited_for > 0, table.pending() == 0);
         drop(table);
-        self.trigger.driver.notify();
+        if is_waited_for {
+            self.kickers.returned.notify();
+        }
+        if is_last {
+            self.trigger.driver.notify();
+        }
     }
 }
 
 fn failure(location: &'static Location<'static>, what: &str) -> Failure {
     Failure { part: Part::Kicker, what: format!("the kicker from {location} {what}") }
+}
+
+fn never_told(count: usize, first: &'static Location<'static>) -> Failure {
+    let kickers = if count == 1 { "1 kicker was" } else { &*format!("{count} kickers were") };
+    let what = format!("{kickers} never told: no thread was free before the last call; the first is from {first}");
+    Failure { part: Part::Kicker, what }
 }

@@ -1,25 +1,40 @@
-//! Who holds a labelled pass. Unlabelled passes never come here.
+//! The register of labelled passes. Unlabelled passes never come here. Not here: the list of those that are late (`stragglers`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::panic::Location;
 use std::time::Duration;
 
 use winddown_core::Priority;
 
 use crate::report::{Holder, Straggler, thread_of};
+use crate::stragglers::Stragglers;
 use crate::sync::{Arc, Mutex, thread};
+
+/// How many passes are named with the lock held.
+const BATCH: usize = 64;
 
 /// The labelled passes that are alive, the oldest first.
 #[derive(Default)]
 pub(crate) struct Labels {
     alive: Mutex<Alive>,
+    pub(crate) stragglers: Stragglers,
 }
 
 #[derive(Default)]
 struct Alive {
     next: u64,
     entries: BTreeMap<u64, Entry>,
+    late: [Option<Late>; Priority::ALL.len()],
+}
+
+/// The time of a class is over.
+#[derive(Clone, Copy)]
+struct Late {
+    /// For the passes before this number.
+    before: u64,
+    at: Duration,
 }
 
 struct Entry {
@@ -52,32 +67,64 @@ impl Labels {
         Registered { labels: self.clone(), id }
     }
 
-    /// Those of one class, as stragglers at `now`.
-    pub(crate) fn of(&self, class: Priority, now: Duration) -> Vec<Straggler> {
-        let alive = self.alive.lock();
-        let of_class = alive.entries.iter().filter(|(_, entry)| entry.class == class);
-        of_class
-            .map(|(&id, entry)| Straggler {
-                holder: Holder::Label(id),
-                label: entry.label.clone().into_owned(),
-                class,
-                location: entry.location,
-                age: now.saturating_sub(entry.since),
-                thread: thread_of(&entry.thread),
-                let_go: false,
-            })
-            .collect()
+    /// The time of a class is over: from now on those that let go name themselves. Returns whether there are any labels, so whether
+    /// [`name`](Self::name) is to be called.
+    pub(crate) fn set_late(&self, class: Priority, now: Duration) -> bool {
+        let mut alive = self.alive.lock();
+        let late = Late { before: alive.next, at: now };
+        alive.late[class as usize].get_or_insert(late);
+        !alive.entries.is_empty()
     }
 
-    pub(crate) fn is_alive(&self, id: u64) -> bool {
-        self.alive.lock().entries.contains_key(&id)
+    /// Names those that are late and have not let go.
+    pub(crate) fn name_late(&self) {
+        let mut from = Bound::Unbounded;
+        loop {
+            let alive = self.alive.lock();
+            let mut batch = alive.entries.range((from, Bound::Unbounded)).take(BATCH).peekable();
+            if batch.peek().is_none() {
+                return;
+            }
+            for (&id, entry) in batch {
+                from = Bound::Excluded(id);
+                // With the lock held, so before its own thread says that it has let go.
+                if let Some(at) = alive.late_at(entry.class, id) {
+                    self.stragglers.name(entry.straggler(id, at, false));
+                }
+            }
+        }
+    }
+}
+
+impl Alive {
+    fn late_at(&self, class: Priority, id: u64) -> Option<Duration> {
+        self.late[class as usize].filter(|late| id < late.before).map(|late| late.at)
+    }
+}
+
+impl Entry {
+    fn straggler(&self, id: u64, now: Duration, let_go: bool) -> Straggler {
+        Straggler {
+            holder: Holder::label(self.class, id),
+            label: self.label.clone().into_owned(),
+            class: self.class,
+            location: self.location,
+            age: now.saturating_sub(self.since),
+            thread: thread_of(&self.thread),
+            let_go,
+        }
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let entry = self.labels.alive.lock().entries.remove(&self.id);
-        // Freed here, outside the lock.
-        drop(entry);
+        let mut alive = self.labels.alive.lock();
+        let entry = alive.entries.remove(&self.id);
+        let late_at = entry.as_ref().and_then(|entry| alive.late_at(entry.class, self.id));
+        drop(alive);
+        // Named, and freed, outside the lock.
+        if let (Some(entry), Some(at)) = (entry, late_at) {
+            self.labels.stragglers.name(entry.straggler(self.id, at, true));
+        }
     }
 }

@@ -110,8 +110,10 @@ mod error;
 mod event_count;
 mod exit;
 mod faults;
+mod finish;
 mod guards;
 mod hand_over;
+mod helpers;
 mod holding;
 mod hook;
 #[cfg(unix)]
@@ -142,6 +144,7 @@ mod socket;
 mod sockopt;
 mod stage;
 mod stage_run;
+mod stragglers;
 mod stream;
 mod stripe;
 mod sync;

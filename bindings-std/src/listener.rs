@@ -107,11 +107,12 @@ impl<L: Listener> Acceptor<L> {
         // The pass first: a listener that is registered is waited for.
         let holds = Holds::new(registered, LatePass::enter(inner).ok());
         let open = Arc::new(Listening::new(listener, inner, rope.clone(), holds)?);
-        inner.waiters.ring_at_refusal(&rope);
         if let Some(member) = open.member {
             inner.doors.add_member(member);
         }
         let id = inner.doors.add(open.clone());
+        // After that: a driver that tells the refusal later finds that there are doors, and has the ropes rung.
+        inner.waiters.ring_at_refusal(&rope);
         Ok(Self { open: Some(open), id, shutdown: shutdown.clone(), bell, location })
     }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use winddown_core::{Await, ConnectionState, End, Entered, Gone, Hold, Milestone, Priority, Refused};
 
-use crate::connections::{Late, Open};
+use crate::connections::Open;
 use crate::inner::Inner;
 use crate::pass::Admitted;
+use crate::report::{Holder, Straggler, thread_of};
 use crate::stream::Stream;
 use crate::sync::{Arc, Mutex, thread};
 use crate::wait::wake_all;
@@ -86,8 +87,12 @@ impl<S: Stream> Opened<S> {
 
     /// A guard goes, before its pass. When this returns, the connection is at work, awaited, ended, or lingers.
     pub(crate) fn leave(&self, hold: Hold) {
-        let settle = self.state.leave(hold, self.is_refusing());
+        let refusing = self.is_refusing();
+        let settle = self.state.leave(hold, refusing);
         self.follow(Entered { settle, await_ended: false });
+        if refusing && matches!(hold, Hold::Busy | Hold::Upgraded) && self.state.is_idle() {
+            self.let_go(hold);
+        }
         if hold == Hold::Answered {
             self.inner.connections.end_answered();
             self.inner.trigger.driver.notify();
@@ -195,10 +200,25 @@ impl<S: Stream> Opened<S> {
         self.account(self.state.close(refusing));
     }
 
-    fn late(&self, what: &str, now: Duration) -> Late {
-        let what = format!("connection from {}, {what}", self.stream.peer());
-        let age = now.saturating_sub(self.since);
-        Late { id: self.id, what, age, location: self.location, thread: self.thread.clone() }
+    /// It is not at work any more: if it is late, names it as one that has let go.
+    fn let_go(&self, hold: Hold) {
+        let Inner { connections, labels, .. } = &*self.inner;
+        if let Some(late_at) = connections.late_at() {
+            labels.stragglers.name(self.straggler(hold, late_at, true));
+        }
+    }
+
+    fn straggler(&self, hold: Hold, now: Duration, let_go: bool) -> Straggler {
+        let what = if hold == Hold::Upgraded { "upgraded" } else { "busy" };
+        Straggler {
+            holder: Holder::connection(self.id),
+            label: format!("connection from {}, {what}", self.stream.peer()),
+            class: Priority::Critical,
+            location: self.location,
+            age: now.saturating_sub(self.since),
+            thread: thread_of(&self.thread),
+            let_go,
+        }
     }
 }
 
@@ -235,12 +255,19 @@ impl<S: Stream> Open for Opened<S> {
         self.tell_end().1
     }
 
-    fn cut(&self, now: Duration) -> Option<Late> {
-        let gone = self.state.cut()?;
-        let late = gone.at_work.map(|hold| self.late(if hold == Hold::Upgraded { "upgraded" } else { "busy" }, now));
+    fn cut(&self) {
+        let Some(gone) = self.state.cut() else { return };
+        let late_at = self.inner.connections.late_at();
+        let late = gone.at_work.zip(late_at).map(|(hold, at)| self.straggler(hold, at, false));
         self.account(gone);
         self.half_close(Half::Both);
-        late
+        if let Some(late) = late {
+            self.inner.labels.stragglers.name(late);
+            // The thread that made it idle may have said so before it was named.
+            if self.state.is_idle() {
+                self.inner.labels.stragglers.let_go(Holder::connection(self.id));
+            }
+        }
     }
 }
 

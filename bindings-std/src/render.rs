@@ -68,7 +68,7 @@ impl Report {
     }
 
     fn write_stragglers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for straggler in &self.stragglers {
+        for straggler in self.stragglers.iter() {
             let held = if straggler.let_go { "let go late" } else { "still held" };
             write!(
                 f,

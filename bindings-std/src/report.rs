@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats, Unserved};
 
-use crate::connections::Late;
-use crate::sync::thread;
+use crate::sync::{Arc, thread};
 
 /// How a wind-down went. Prints as a timeline.
 #[derive(Clone, Debug)]
@@ -40,13 +39,14 @@ pub struct Report {
     pub counting: Counting,
     /// Every stage, in the order in which they were given.
     pub stages: Vec<StageReport>,
-    /// Who held a labelled pass when their time was over.
-    pub stragglers: Vec<Straggler>,
+    /// The connections at work and the labelled passes that were still there when their time was over. Shared, because there may be
+    /// many.
+    pub stragglers: Arc<[Straggler]>,
     /// How many passes without a label were alive when their time was over.
     pub unlabelled: InFlight,
     /// The clients that got no answer: lost, or with a request that did not arrive whole, or silent in an accept queue.
     pub unserved: Unserved,
-    /// What else went wrong, in kickers, observers, wakers, tasks and listeners.
+    /// What else went wrong, in kickers, observers, wakers, tasks, listeners and the driver.
     pub failures: Vec<Failure>,
     /// What could not be done as the documentation promises, and what was done instead: a line for each kind. (How passes were
     /// counted is in [`counting`](Self::counting).) A note alone does not change the outcome.
@@ -120,18 +120,34 @@ pub struct Straggler {
     pub let_go: bool,
 }
 
-/// Who a straggler is, to tell whether it has let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    Label(u64),
-    Connection(u64),
+/// The identity of a straggler, in the order of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Holder {
+    kind: Kind,
+    id: u64,
 }
 
-impl From<Late> for Straggler {
-    fn from(Late { id, what, age, location, thread }: Late) -> Self {
-        let class = Priority::Critical;
-        let thread = thread_of(&thread);
-        Self { holder: Holder::Connection(id), label: what, class, location, age, thread, let_go: false }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    High,
+    Critical,
+    Connection,
+    Low,
+}
+
+impl Holder {
+    /// A labelled pass.
+    pub(crate) fn label(class: Priority, id: u64) -> Self {
+        let kind = match class {
+            Priority::High => Kind::High,
+            Priority::Critical => Kind::Critical,
+            Priority::Low => Kind::Low,
+        };
+        Self { kind, id }
+    }
+
+    pub(crate) fn connection(id: u64) -> Self {
+        Self { kind: Kind::Connection, id }
     }
 }
 
@@ -164,6 +180,8 @@ pub enum Part {
     Task,
     /// A listener, or its accept loop, before the program refused.
     Listener,
+    /// The driver, which is the library's own thread: a fault of the library's.
+    Driver,
 }
 
 /// Panics of many of a kind: how many there were, and what the first said.
@@ -174,6 +192,10 @@ pub(crate) struct Panics {
 }
 
 impl Panics {
+    pub(crate) fn are_more_than(&self, count: usize) -> bool {
+        self.count > count
+    }
+
     pub(crate) fn failure(&self, part: Part, kind: &str) -> Option<Failure> {
         let what = match self.count {
             0 => return None,

@@ -261,6 +261,8 @@ impl Shutdown {
     pub fn run(&self) -> Exit {
         let inner = &self.inner;
         if inner.is_forked() {
+            // The helpers' threads stayed with the parent. If there are none to be started, this one does their work.
+            inner.note_no_helper(inner.keep_helpers());
             drive::stand_by(inner);
         }
         let report = loop {

@@ -29,13 +29,14 @@ pub struct Stage {
     pub(crate) name: Cow<'static, str>,
     after: Option<Vec<Cow<'static, str>>>,
     plan: winddown_core::Stage,
+    pub(crate) stack_size: Option<usize>,
     pub(crate) hooks: Vec<Hook>,
 }
 
 impl Stage {
     /// A stage of this name. Without a hook it ends at once.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), after: None, plan: winddown_core::Stage::new(), hooks: Vec::new() }
+        Self { name: name.into(), after: None, plan: winddown_core::Stage::new(), stack_size: None, hooks: Vec::new() }
     }
 
     /// Begins only when the stage of that name has ended. May be said several times.
@@ -56,8 +57,22 @@ impl Stage {
         self
     }
 
-    /// What it does, on a thread of its own; several run side by side. An error or a panic is reported, and stops nobody
-    /// else. One that does not end by the stage's deadline is abandoned: its thread goes on, but nobody waits for it.
+    /// Sets the size of the stack, in bytes, of the threads that run this stage's hooks. Unless set it is that of
+    /// [`std::thread`]: 2 MiB, or the value of `RUST_MIN_STACK`. The main thread usually has 8 MiB.
+    pub const fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Adds a hook: what the stage does, on a thread of its own. The hooks of a stage run side by side. An error or a panic is
+    /// reported, and stops no other hook. A hook that does not end by the stage's deadline is abandoned: its thread goes on, but the
+    /// wind-down does not wait for it.
+    ///
+    /// A hook has ended when its thread has: after the destructors of its thread-locals.
+    ///
+    /// If no thread can be started when the stage begins (a limit on processes or on memory), the hooks run one after the other on a
+    /// thread that [`build`](crate::Builder::build) has started for that, with that thread's stack. The report has a
+    /// [note](crate::Report::notes) of it.
     ///
     /// With `panic = "abort"` a panic ends the process, and the stages after this one never run.
     #[track_caller]

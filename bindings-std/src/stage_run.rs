@@ -1,5 +1,6 @@
 //! One stage under way: a row of the report in the making. Not here: when it begins and is given up (`drive`).
 
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -15,21 +16,24 @@ pub(crate) struct StageRun {
     began: Option<Duration>,
     turn: usize,
     over: Duration,
-    /// Where the hooks come from that have not ended.
-    pending: Vec<&'static Location<'static>>,
+    /// The hooks that have not ended: how many come from each place.
+    pending: BTreeMap<&'static Location<'static>, usize>,
     problems: Vec<String>,
+    is_over: bool,
 }
 
 impl StageRun {
     pub(crate) fn new(name: &str) -> Self {
-        let (over, pending, problems) = (Duration::ZERO, Vec::new(), Vec::new());
-        Self { name: name.into(), fate: Fate::Completed, began: None, turn: 0, over, pending, problems }
+        let (over, pending, problems) = (Duration::ZERO, BTreeMap::new(), Vec::new());
+        Self { name: name.into(), fate: Fate::Completed, began: None, turn: 0, over, pending, problems, is_over: false }
     }
 
     pub(crate) fn begin(&mut self, now: Duration, turn: usize, hooks: &[Hook]) {
         self.began = Some(now);
         self.turn = turn;
-        self.pending = hooks.iter().map(|hook| hook.location).collect();
+        for hook in hooks {
+            *self.pending.entry(hook.location).or_default() += 1;
+        }
     }
 
     /// One hook's end. Says whether it is news that changes the stage to ended: all have, and it was not abandoned.
@@ -37,8 +41,9 @@ impl StageRun {
         if self.fate == Fate::Abandoned {
             return false;
         }
-        if let Some(own) = self.pending.iter().position(|&pending| std::ptr::eq(pending, location)) {
-            self.pending.swap_remove(own);
+        let left = self.pending.remove(location).unwrap_or(1) - 1;
+        if left > 0 {
+            self.pending.insert(location, left);
         }
         let (fate, problem) = match result {
             Ok(()) => (Fate::Completed, None),
@@ -52,14 +57,25 @@ impl StageRun {
 
     pub(crate) fn end(&mut self, at: Duration) {
         self.over = at;
+        self.is_over = true;
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began.is_some()
+    }
+
+    /// Whether it has ended, in whichever way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Is waited for no more. Those of its hooks that did not end, or did not begin, are named.
     pub(crate) fn abandon(&mut self, at: Duration, not_begun: &[&'static Location<'static>]) {
         self.fate = if self.began.is_some() { Fate::Abandoned } else { Fate::NotStarted };
-        self.over = at;
-        let not_ended = self.pending.drain(..).map(|location| format!("the hook from {location} did not end"));
-        self.problems.extend(not_ended);
+        self.end(at);
+        let pending = std::mem::take(&mut self.pending);
+        let not_ended = pending.into_iter().flat_map(|(location, count)| std::iter::repeat_n(location, count));
+        self.problems.extend(not_ended.map(|location| format!("the hook from {location} did not end")));
         self.problems.extend(not_begun.iter().map(|location| format!("the hook from {location} did not begin")));
     }
 

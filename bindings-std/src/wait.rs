@@ -56,7 +56,7 @@ struct Lists {
     /// A channel for each milestone that somebody asked for.
     #[cfg(feature = "crossbeam-channel")]
     channels: BTreeMap<Milestone, Channel>,
-    /// Rung at the refusal.
+    /// Rung after the refusal.
     #[cfg(unix)]
     ropes: Vec<Weak<UnixStream>>,
     #[cfg(unix)]
@@ -92,11 +92,9 @@ impl Waiters {
         let mut lists = self.lists.lock();
         lists.taken = lists.taken.max(Some(milestone));
         let due = Due::of(up_to(&mut lists.wakers, milestone).into_values());
-        lists.wakes.begin(&due);
+        lists.wakes.owe(&due);
         #[cfg(feature = "crossbeam-channel")]
         let channels = up_to(&mut lists.channels, milestone);
-        #[cfg(unix)]
-        let ropes = if milestone >= Milestone::Refusing { std::mem::take(&mut lists.ropes) } else { Vec::new() };
         #[cfg(unix)]
         let writers = lists.pipes.take_writers(milestone);
         drop(lists);
@@ -105,15 +103,13 @@ impl Waiters {
         drop(channels);
         #[cfg(unix)]
         writers.into_iter().for_each(pipe::Writer::tell);
-        #[cfg(unix)]
-        ropes.iter().for_each(ring);
         due
     }
 
     /// Wakers of somebody else's list.
     pub(crate) fn owe(&self, wakers: Vec<Waker>) -> Due {
         let due = Due::of([wakers.into_iter().collect()].into_iter());
-        self.lists.lock().wakes.begin(&due);
+        self.lists.lock().wakes.owe(&due);
         due
     }
 
@@ -177,6 +173,13 @@ impl Waiters {
         drop(replaced);
         writer.into_iter().for_each(pipe::Writer::tell);
         Ok(reader)
+    }
+
+    /// The program refuses: writes into the ropes.
+    #[cfg(unix)]
+    pub(crate) fn ring(&self) {
+        let ropes = std::mem::take(&mut self.lists.lock().ropes);
+        ropes.iter().for_each(ring);
     }
 
     /// Writes a byte into `rope` when the program refuses: for who waits for descriptors. It must not block.

@@ -6,6 +6,7 @@
 pub mod child;
 pub mod fuzz;
 pub mod harness;
+pub mod holders;
 pub mod lines;
 pub mod oracle;
 pub mod patience;

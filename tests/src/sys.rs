@@ -4,6 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -128,6 +129,21 @@ pub fn no_more_threads() -> io::Result<()> {
     Ok(())
 }
 
+/// Limits this process's address space (`RLIMIT_AS`) to what it has now and `room` bytes.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn no_more_memory(room: u64) -> io::Result<()> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let size: u64 = size.ok_or(io::ErrorKind::Unsupported)?;
+    let most = size * 1024 + room;
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: `limit` is valid for the read.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })
+}
+
 /// Lets this process have no more than so many descriptors.
 ///
 /// # Errors
@@ -203,6 +219,17 @@ pub fn stay_on(processor: usize) -> io::Result<()> {
         libc::CPU_SET(processor, &mut set);
         libc::sched_setaffinity(0, size_of_val(&set), &raw const set)
     })
+}
+
+/// Makes another owner of a descriptor, which takes no second one: so there can be more of them than a process may have descriptors.
+///
+/// # Safety
+///
+/// What this returns is never dropped: that would close the descriptor of the others.
+#[must_use]
+pub unsafe fn owned_again(descriptor: &OwnedFd) -> OwnedFd {
+    // SAFETY: it is open, and closed once at most, as the caller says.
+    unsafe { OwnedFd::from_raw_fd(descriptor.as_raw_fd()) }
 }
 
 fn duration(time: libc::timespec) -> Duration {

@@ -103,6 +103,12 @@ impl NeverTimedOut {
     }
 }
 
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// In the shape of `std::sync::OnceLock`: the flag is what orders, and what is explored.
 pub(crate) struct OnceLock<T> {
     set: AtomicBool,

@@ -45,14 +45,21 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) -> Vec<String> {
 /// The wakes under way, and those that went wrong.
 #[derive(Default)]
 pub(super) struct Wakes {
+    /// How many are handed to a thread that has not begun them.
+    waiting: usize,
     /// How many threads are about it.
     running: usize,
     panics: Panics,
 }
 
 impl Wakes {
-    pub(super) fn begin(&mut self, due: &Due) {
-        self.running += usize::from(!due.is_empty());
+    pub(super) fn owe(&mut self, due: &Due) {
+        self.waiting += usize::from(!due.is_empty());
+    }
+
+    fn begin(&mut self) {
+        self.waiting -= 1;
+        self.running += 1;
     }
 
     fn end(&mut self, panics: Vec<String>) {
@@ -61,9 +68,17 @@ impl Wakes {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        let hung = (self.running > 0).then(|| "a waker did not return".to_owned());
-        let hung = hung.map(|what| Failure { part: Part::Waker, what });
-        self.panics.failure(Part::Waker, "waker").into_iter().chain(hung).collect()
+        let failure = |what: &str| Failure { part: Part::Waker, what: what.to_owned() };
+        let hung = (self.running > 0).then(|| failure("a waker did not return"));
+        let never = (self.waiting > 0).then(|| failure("wakers were never called: no thread was free for them"));
+        self.panics.failure(Part::Waker, "waker").into_iter().chain(hung).chain(never).collect()
+    }
+}
+
+impl Waiters {
+    /// Notes that a waker panicked, in its destructor perhaps.
+    pub(crate) fn note_panic(&self, message: String) {
+        self.lists.lock().wakes.panics.extend([message]);
     }
 }
 
@@ -73,17 +88,11 @@ impl Inner {
         self.wake_apart(self.waiters.reach(milestone));
     }
 
-    /// Wakes them on a thread of their own: the driver wakes no waker itself (P6). Only where there is no thread to be had
-    /// it does: better a driver that may be held up than tasks that are never told.
+    /// Has a helper wake them: the driver wakes no waker itself (P6).
     pub(crate) fn wake_apart(self: &Arc<Self>, due: Due) {
-        if due.is_empty() {
-            return;
-        }
-        let inner = self.clone();
-        if let Err((error, wake)) = hook::spawn_or_return("wakers", move || inner.wake(due), |_| ()) {
-            self.faults
-                .note("wakers", || format!("could not start a thread to wake tasks ({error}): the driver woke them"));
-            wake();
+        if !due.is_empty() {
+            let inner = self.clone();
+            self.call(move || inner.wake(due));
         }
     }
 
@@ -92,6 +101,7 @@ impl Inner {
         if due.is_empty() {
             return;
         }
+        self.waiters.lists.lock().wakes.begin();
         let panics = due.wake();
         self.waiters.lists.lock().wakes.end(panics);
         self.trigger.driver.notify();
@@ -102,6 +112,7 @@ impl Inner {
         if due.is_empty() {
             return;
         }
+        waiters.lists.lock().wakes.begin();
         let panics = due.wake();
         waiters.lists.lock().wakes.end(Vec::new());
         self.waiters.lists.lock().wakes.panics.extend(panics);
@@ -109,7 +120,8 @@ impl Inner {
 
     /// Whether somebody is waking wakers at the moment.
     pub(crate) fn is_waking(&self) -> bool {
-        self.waiters.lists.lock().wakes.running > 0
+        let wakes = &self.waiters.lists.lock().wakes;
+        wakes.running + wakes.waiting > 0
     }
 
     /// Wakers that panicked, and those that have not returned.

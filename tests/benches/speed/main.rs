@@ -13,6 +13,7 @@ mod crowd;
 mod doors;
 mod enter;
 mod heap;
+mod holders;
 mod last_pass;
 mod memory;
 #[cfg(feature = "peers")]
@@ -38,7 +39,7 @@ use rounds::{Effort, Table};
 
 type Measure = fn(Effort) -> Table;
 
-/// The tables by their names; `memory` and `ratios` are two more, of another kind.
+/// The tables by their names; `memory`, `holders` and `ratios` are three more, of another kind.
 const TABLES: [(&str, Measure); 9] = [
     ("enter", enter::measure),
     ("many", enter::measure_many),
@@ -61,10 +62,10 @@ fn main() {
     // Cargo says `--bench` when it is asked for figures, and not when it is asked for tests.
     let effort = if has("--quick") || !has("--bench") { Effort::QUICK } else { Effort::FULL };
     let wanted: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let known = |name: &str| name == "memory" || TABLES.iter().any(|(table, _)| *table == name);
+    let known = |name: &str| matches!(name, "memory" | "holders") || TABLES.iter().any(|(table, _)| *table == name);
     if let Some(unknown) = wanted.iter().find(|name| !known(name)) {
         let names = TABLES.map(|(name, _)| name).join(", ");
-        eprintln!("there is no table {unknown}; there are {names}, memory");
+        eprintln!("there is no table {unknown}; there are {names}, memory, holders");
         std::process::exit(2);
     }
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| *wanted == name);
@@ -84,6 +85,9 @@ fn main() {
         measured.memory = Some(tables);
     }
     ratios::print(&measured);
+    if is_wanted("holders") {
+        holders::print(effort);
+    }
     println!(
         "\nOther processes had {:.0} % of the cores' time meanwhile; the figures are as good as that is little.",
         began.others()

@@ -285,6 +285,7 @@ fn a_child_knows_at_once_what_its_parent_knows() {
 #[test]
 fn a_child_keeps_the_first_reason_it_was_stopped_for_and_else_has_its_parents() {
     let shutdown = timed().1.build().unwrap();
+    let _pass = shutdown.enter().unwrap();
     let (one, other) = (shutdown.token().child(), shutdown.token().child());
     let grandchild = one.child();
     assert_eq!((one.reason(), shutdown.token().reason()), (None, None));

@@ -136,7 +136,7 @@ fn p5_p7_a_late_task_is_dropped_at_the_deadline_of_its_class_and_named() {
             ("low", Priority::Low, secs(9)),
         ];
         assert_eq!(named, expected);
-        for straggler in &report.stragglers {
+        for straggler in report.stragglers.iter() {
             assert_eq!((straggler.location.file(), straggler.location.line()), (file!(), line));
             // Low is told when the report is made: by then it may have, or not.
             assert!(straggler.let_go || straggler.class == Priority::Low, "{report}");

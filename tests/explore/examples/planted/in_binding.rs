@@ -1,7 +1,7 @@
 //! Bugs in the thread binding.
 
 use super::{Bug, Explorer};
-use Explorer::{Loom, Races};
+use Explorer::{Loom, LoomFurther, Races};
 
 const EVENT_COUNT: &str = "bindings-std/src/event_count.rs";
 const CONDVAR: &str = "bindings-std/src/event_count/condvar.rs";
@@ -171,8 +171,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P6: the driver looks for triggers first and for handles afterwards",
         file: DRIVE,
-        from: "        let orphaned = inner.is_orphaned();\n        if inner.trigger.lifecycle.load().phase() != Phase::Running {\n            break;\n        }\n",
-        to: "        if inner.trigger.lifecycle.load().phase() != Phase::Running {\n            break;\n        }\n        let orphaned = inner.is_orphaned();\n",
+        from: "        let orphaned = inner.is_orphaned();\n        let phase = inner.trigger.lifecycle.load().phase();\n",
+        to: "        let phase = inner.trigger.lifecycle.load().phase();\n        let orphaned = inner.is_orphaned();\n",
         by: Loom("shutdown::the_last_handles_against_a_trigger"),
         says: "deadlock",
     },
@@ -195,26 +195,50 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: the driver looks first and takes its key afterwards",
         file: DRIVE,
-        from: "                Step::Wait(until) => inner.trigger.clock.wait(&inner.trigger.driver, key, until),",
-        to: "                Step::Wait(until) => {\n                    let key = inner.trigger.driver.key().max(key);\n                    inner.trigger.clock.wait(&inner.trigger.driver, key, until);\n                }",
+        from: "                self.wakes_by = until.unwrap_or(Duration::MAX);\n",
+        to: "                self.wakes_by = until.unwrap_or(Duration::MAX);\n                let key = inner.trigger.driver.key().max(key);\n",
         by: Races,
         says: "deadlock",
     },
     Bug {
         what: "P9: a kicker that is taken back is dropped under the lock",
         file: KICKER,
-        from: "        let entry = self.id.and_then(|id| self.inner.kickers.table.lock().waiting.remove(&id));\n",
-        to: "        let mut table = self.inner.kickers.table.lock();\n        let entry = self.id.and_then(|id| table.waiting.remove(&id));\n",
+        from: "        let entry = [waiting, due].into_iter().find_map(|entries| entries.get_mut(&at)?.remove(&id));\n",
+        to: "        let entry = [waiting, due].into_iter().find_map(|entries| entries.get_mut(&at)?.remove(&id)).map(drop);\n",
         by: Loom("shutdown::a_kicker_that_comes_back"),
         says: "deadlock",
     },
     Bug {
         what: "a kicker that runs is not waited for",
         file: DRIVE,
-        from: " + inner.kickers.running();",
-        to: " + inner.kickers.running().min(0);",
+        from: " + inner.kickers.pending();",
+        to: " + inner.kickers.pending().min(0);",
         by: Loom("shutdown::a_kicker_taken_back_against_the_trigger"),
         says: "something failed",
+    },
+    Bug {
+        what: "P4: the last kicker is taken back, and the driver is not told",
+        file: KICKER,
+        from: "        if was_last {\n            self.trigger.driver.notify();\n        }\n",
+        to: "        let _ = was_last;\n",
+        by: Loom("shutdown::a_kicker_taken_back_against_the_trigger"),
+        says: "deadlock",
+    },
+    Bug {
+        what: "a kicker that is dropped while it runs is not waited for",
+        file: KICKER,
+        from: "running.thread != own)",
+        to: "running.thread == own)",
+        by: Loom("shutdown::a_kicker_taken_back_against_the_trigger"),
+        says: "runs after it was dropped",
+    },
+    Bug {
+        what: "P4: a kicker returns, and the thread that drops it is not told",
+        file: KICKER,
+        from: "        if is_waited_for {\n            self.kickers.returned.notify();\n        }\n",
+        to: "        let _ = is_waited_for;\n",
+        by: LoomFurther("shutdown::a_kicker_taken_back_against_the_trigger"),
+        says: "deadlock",
     },
     Bug {
         what: "a kicker that comes late is never kicked",

@@ -10,7 +10,7 @@ const TRACK: &str = "bindings-std/src/track.rs";
 const CHILD: &str = "bindings-std/src/token/child.rs";
 const INNER: &str = "bindings-std/src/inner.rs";
 const WAKE: &str = "bindings-std/src/wait/wake.rs";
-const DRIVE: &str = "bindings-std/src/drive.rs";
+const FINISH: &str = "bindings-std/src/finish.rs";
 const OPEN: &str = "bindings-std/src/open.rs";
 const CONNECTIONS: &str = "bindings-std/src/connections.rs";
 const INCOMING: &str = "bindings-std/src/incoming.rs";
@@ -93,8 +93,8 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P7: how a hook ended is told twice",
         file: HAND_OVER,
-        from: "        inner.hook_ended(self.stage, self.location, result.and(dropped));",
-        to: "        inner.hook_ended(self.stage, self.location, Ok(()));\n        inner.hook_ended(self.stage, self.location, result.and(dropped));",
+        from: "                self.inner.hook_ended(stage, location, result);",
+        to: "                self.inner.hook_ended(stage, location, Ok(()));\n                self.inner.hook_ended(stage, location, result);",
         by: Loom("hand_over::two_hooks_that_end_against_the_driver"),
         says: "run to its end once",
     },
@@ -165,32 +165,32 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P6: the driver itself wakes those who are to take a hook",
         file: HAND_OVER,
-        from: "self.wake_apart(self.waiters.owe(wakers));",
-        to: "self.wake(self.waiters.owe(wakers));",
+        from: "self.wake_apart(self.waiters.owe(wakers)),",
+        to: "self.wake(self.waiters.owe(wakers)),",
         by: Loom("hand_over::a_waker_that_comes_back"),
         says: "woken by the driver",
     },
     Bug {
         what: "P6: the driver itself drops hooks that were given up before they began",
-        file: DRIVE,
-        from: "    let _ = hook::spawn(\"leftovers\", move || drop(left), |_| ());",
-        to: "    drop(left);",
+        file: INNER,
+        from: "        self.note_no_helper(self.calls.hand(job));",
+        to: "        job();",
         by: Loom("hand_over::a_force_against_a_hook"),
         says: "run or dropped by the driver",
     },
     Bug {
         what: "P4: those who await the end are told first, and the report comes afterwards",
-        file: DRIVE,
-        from: "        inner.publish(report);\n        let (awaiting, tasks) = inner.hand_over.end();\n        bury(inner, tasks);\n",
-        to: "        let (awaiting, tasks) = inner.hand_over.end();\n        inner.publish(report);\n        bury(inner, tasks);\n",
+        file: FINISH,
+        from: "    inner.publish(report);\n    let (awaiting, tasks) = inner.hand_over.end();\n",
+        to: "    let (awaiting, tasks) = inner.hand_over.end();\n    inner.publish(report);\n",
         by: Loom("hand_over::a_task_that_comes_against_the_report"),
         says: "deadlock",
     },
     Bug {
         what: "P4: those who await the end are not told",
-        file: DRIVE,
-        from: "        let _ = wake_all(awaiting);",
-        to: "        drop(awaiting);",
+        file: FINISH,
+        from: "    let _ = wake_all(awaiting);",
+        to: "    drop(awaiting);",
         by: Loom("hand_over::a_task_that_comes_against_the_report"),
         says: "deadlock",
     },

@@ -9,7 +9,7 @@ const DRIVE: &str = "bindings-std/src/drive.rs";
 const GUARDS: &str = "bindings-std/src/guards.rs";
 const OPEN: &str = "bindings-std/src/open.rs";
 const OWNED: &str = "bindings-std/src/connection.rs";
-const ATTENDANT: &str = "bindings-std/src/attendant.rs";
+const HELPERS: &str = "bindings-std/src/helpers/kept.rs";
 
 /// Those between a connection, its guards, the attendant and the driver.
 pub(super) const IN_LINGER: &[Bug] = &[
@@ -64,8 +64,8 @@ pub(super) const IN_LINGER: &[Bug] = &[
     Bug {
         what: "P3: the driver looks at connections first, and counts passes afterwards",
         file: DRIVE,
-        from: "        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };\n        let attending = inner.is_attending() || inner.connections.is_accounting();\n        let awaited = inner.connections.awaited_since();\n",
-        to: "        let attending = inner.is_attending() || inner.connections.is_accounting();\n        let awaited = inner.connections.awaited_since();\n        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.running();\n        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };\n",
+        from: "        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.pending();\n        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };\n        let attending = inner.is_attending() || inner.connections.is_accounting();\n        let awaited = inner.connections.awaited_since();\n",
+        to: "        let attending = inner.is_attending() || inner.connections.is_accounting();\n        let awaited = inner.connections.awaited_since();\n        let [critical, high, low] = Priority::ALL.map(|class| waited_for(inner.gate(class)));\n        let critical = critical + inner.kickers.pending();\n        let late = if late_gate.is_closed() { waited_for(late_gate) } else { late_gate.in_flight() };\n",
         by: LoomFurther("linger::a_next_request_against_the_driver"),
         says: "deadlock",
     },
@@ -111,19 +111,19 @@ pub(super) const IN_LINGER: &[Bug] = &[
     },
     Bug {
         what: "P4: the attendant does not tell the driver that it is done",
-        file: ATTENDANT,
-        from: "        self.trigger.driver.notify();\n",
-        to: "",
-        by: Loom("linger::a_late_request_against_the_late_gate"),
+        file: HELPERS,
+        from: "            done.notify();\n",
+        to: "            let _ = done;\n",
+        by: Races,
         says: "deadlock",
     },
     Bug {
         what: "P3: the attendant is done when it has taken its last job",
-        file: ATTENDANT,
-        from: "        jobs.running = job.is_some();\n",
-        to: "        jobs.running = !jobs.waiting.is_empty();\n",
-        by: LoomFurther("linger::a_request_that_has_arrived_against_the_linger"),
-        says: "P3: the request had arrived",
+        file: HELPERS,
+        from: "        !state.queue.is_empty() || !state.running.is_empty()\n",
+        to: "        !state.queue.is_empty()\n",
+        by: Races,
+        says: "P3",
     },
     Bug {
         what: "P7: a connection that was answered for the last time can be told of the end",

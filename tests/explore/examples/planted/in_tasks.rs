@@ -7,7 +7,7 @@ const CANCELLED: &str = "bindings-std/src/token/cancelled.rs";
 const WAIT: &str = "bindings-std/src/wait.rs";
 const WAKE: &str = "bindings-std/src/wait/wake.rs";
 const INNER: &str = "bindings-std/src/inner.rs";
-const DRIVE: &str = "bindings-std/src/drive.rs";
+const FINISH: &str = "bindings-std/src/finish.rs";
 
 /// Those in registering, waking and taking back.
 pub(super) const IN_TASKS: &[Bug] = &[
@@ -85,9 +85,9 @@ pub(super) const IN_TASKS: &[Bug] = &[
     },
     Bug {
         what: "the report does not wait for wakers under way",
-        file: DRIVE,
-        from: "let woken = !inner.is_waking() || self.now >= woken_by;",
-        to: "let woken = true;",
+        file: FINISH,
+        from: "|| self.observers.are_done() && !inner.is_waking()",
+        to: "|| self.observers.are_done()",
         by: Loom("waker::a_task_against_the_driver"),
         says: "expected Clean",
     },

@@ -163,7 +163,7 @@ fn a_deadline_against_the_driver() {
     });
 }
 
-/// A kicker that is taken back while it is its turn: it has run, or was taken back, and never both or neither.
+/// A kicker that is taken back while it is its turn: it has run whole, or was taken back, and never both or neither.
 #[test]
 fn a_kicker_taken_back_against_the_trigger() {
     explore(Some(1), || {
@@ -175,8 +175,14 @@ fn a_kicker_taken_back_against_the_trigger() {
         let kicker = shutdown.kicker(move || {
             assert_eq!(seen.seen(), 1);
             theirs.fetch_add(1, Ordering::Relaxed);
+            theirs.fetch_add(1, Ordering::Relaxed);
         });
-        let canceller = thread::spawn(move || drop(kicker));
+        let counted = runs.clone();
+        let canceller = thread::spawn(move || {
+            drop(kicker);
+            assert!(counted.load(Ordering::Relaxed) != 1, "runs after it was dropped");
+            drop(counted);
+        });
         assert!(shutdown.trigger(Reason::Requested));
         assert_clean(&shutdown.run().report);
         let when_over = runs.load(Ordering::Relaxed);

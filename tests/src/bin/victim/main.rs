@@ -4,6 +4,7 @@
 //! told on standard input: `release` lets go of the passes it holds.
 
 mod group;
+mod leaks;
 mod plain;
 mod queue;
 #[cfg(feature = "smol")]
@@ -11,6 +12,7 @@ mod queue_on_smol;
 mod sockets;
 mod special;
 mod stripes;
+mod threadless;
 
 use std::env;
 use std::process::ExitCode;
@@ -52,6 +54,8 @@ fn main() -> Result<ExitCode, Anything> {
         "forked-counting" => stripes::forked(),
         "unfenced" => stripes::unfenced(),
         "unfenced-later" => stripes::unfenced_later(),
+        "leaks" => leaks::run(&options),
+        "threadless" => threadless::run(&options),
         "scope" => special::scope(),
         "noise" => special::noise(),
         "task" => special::task(&options),

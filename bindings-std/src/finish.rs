@@ -1,0 +1,175 @@
+//! The end of a wind-down: the report, those who hear of it, and the end of the library's threads. Not here: how it came to it (`drive`).
+
+use std::time::Duration;
+
+use winddown_core::{Event, Fate, InFlight, Outcome, Priority, Reason, Unserved};
+
+use crate::Report;
+use crate::drive::Drive;
+use crate::inner::Inner;
+use crate::report::{Failure, Part, StageReport};
+use crate::sync::Arc;
+use crate::wait::wake_all;
+
+/// The least time for observers and wakers, which may have to wait for a processor first.
+pub(crate) const LEAST: Duration = Duration::from_millis(100);
+
+impl Drive<'_> {
+    /// Gives the observers the budget's flush to tell the end, and wakers to return, and then the report to `run()`.
+    pub(crate) fn finish(mut self, outcome: Outcome) {
+        let inner = self.inner;
+        // Some are only where the driver gave up.
+        let left: Vec<_> = (0..self.stages.len()).filter(|&stage| !self.stages[stage].is_over()).collect();
+        for &stage in &left {
+            self.abandon(stage, self.stages[stage].has_begun());
+        }
+        let outcome = if left.is_empty() { outcome } else { outcome.max(Outcome::StageAbandoned) };
+        inner.tripwire();
+        let flush = Flush::new(&self);
+        // Half of the time is for the names of those that were late, which the observers hear.
+        if self.called || self.late != InFlight::NONE {
+            wait_until(inner, flush.middle(), || !inner.is_attending());
+        }
+        let mut report = self.report(outcome);
+        report.failures = inner.faults.failures();
+        report.failures.extend(inner.kickers.failures());
+        report.failures.extend(self.panics.failure(Part::Driver, "driver step"));
+        judge_failures(&mut report);
+        inner.tripwire();
+        self.tell(Event::Finished { outcome: report.outcome }, None);
+        self.observers.finish(&Arc::new(report.clone()));
+        inner.tripwire();
+        wait_until(inner, flush.end, || self.observers.are_done() && !inner.is_waking());
+        report.failures.extend(self.observers.failures());
+        report.failures.extend(inner.waker_failures());
+        report.failures.extend(inner.panics.lock().failure(Part::Task, "task"));
+        judge_failures(&mut report);
+        report.notes = inner.faults.notes();
+        report.repeats = inner.trigger.lifecycle.load().repeats();
+        inner.tripwire();
+        end(inner, report);
+    }
+
+    fn report(&mut self, outcome: Outcome) -> Report {
+        let inner = self.inner;
+        let (stragglers, named) = inner.labels.stragglers.take();
+        let since = |at: Duration| at.saturating_sub(self.began);
+        let stages = self.stages.drain(..).map(|run| run.report(self.began));
+        let mut unlabelled = InFlight::NONE;
+        for class in Priority::ALL {
+            *unlabelled.of_mut(class) = self.late.of(class).saturating_sub(named.of(class));
+        }
+        Report {
+            took: since(self.now),
+            lame_duck: since(self.refused_at),
+            draining: self.closed_at.saturating_sub(self.refused_at),
+            closing: self.now.saturating_sub(self.closed_at),
+            in_flight: self.at_refusal,
+            stages: stages.collect(),
+            stragglers,
+            unlabelled,
+            unserved: self.unserved,
+            ..report(inner, outcome)
+        }
+    }
+}
+
+/// The time that is left to tell the end.
+struct Flush {
+    now: Duration,
+    end: Duration,
+}
+
+impl Flush {
+    fn new(drive: &Drive<'_>) -> Self {
+        let budget = drive.inner.plan.budget();
+        let over = drive.began.saturating_add(budget.total());
+        let now = drive.now;
+        let end = now.saturating_add(budget.flush.max(LEAST)).min(over);
+        // If the clock has jumped beyond the budget's end (G3), the least time is left all the same.
+        Self { now, end: if now > over { now.saturating_add(LEAST) } else { end } }
+    }
+
+    fn middle(&self) -> Duration {
+        self.now.saturating_add(self.end.saturating_sub(self.now) / 2)
+    }
+}
+
+/// Waits for something that notifies the driver, at most until then.
+pub(crate) fn wait_until(inner: &Inner, until: Duration, is_done: impl Fn() -> bool) {
+    let trigger = &inner.trigger;
+    loop {
+        let key = trigger.driver.key();
+        if is_done() || trigger.clock.now() >= until {
+            return;
+        }
+        trigger.clock.wait(&trigger.driver, key, Some(until));
+    }
+}
+
+/// A report of what every wind-down has, with nothing to say of the rest.
+fn report(inner: &Inner, outcome: Outcome) -> Report {
+    let state = inner.trigger.lifecycle.load();
+    Report {
+        reason: state.reason().unwrap_or(Reason::Failure),
+        message: inner.message.lock().take().map(Into::into),
+        outcome,
+        repeats: state.repeats(),
+        budget: *inner.plan.budget(),
+        took: Duration::ZERO,
+        lame_duck: Duration::ZERO,
+        draining: Duration::ZERO,
+        closing: Duration::ZERO,
+        in_flight: InFlight::NONE,
+        admitted: inner.admitted(),
+        refused: inner.refused(),
+        counting: inner.counting(),
+        stages: Vec::new(),
+        stragglers: Arc::from([]),
+        unlabelled: InFlight::NONE,
+        unserved: Unserved::NONE,
+        failures: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Ends a wind-down whose driver could not make its report.
+pub(crate) fn end_at_once(inner: &Arc<Inner>, message: &str) {
+    let stage = |name: &str| StageReport {
+        name: name.to_owned(),
+        fate: Fate::Abandoned,
+        began: None,
+        turn: 0,
+        took: Duration::ZERO,
+        problems: vec!["unknown: the driver panicked".to_owned()],
+    };
+    let what = format!("the driver panicked, and its report is lost: {message}");
+    let report = Report {
+        took: inner.trigger.clock.now().saturating_sub(inner.trigger.asked_at()),
+        stages: inner.hooks.names().map(stage).collect(),
+        unserved: Unserved::UNKNOWN,
+        failures: vec![Failure { part: Part::Driver, what }],
+        ..report(inner, Outcome::StageAbandoned)
+    };
+    end(inner, report);
+}
+
+/// Gives the report to those who wait for it, and ends the library's threads.
+fn end(inner: &Arc<Inner>, report: Report) {
+    if let Some(watchdog) = inner.watchdog() {
+        watchdog.tell(report.exit_code());
+    }
+    inner.publish(report);
+    let (awaiting, tasks) = inner.hand_over.end();
+    inner.dismiss(tasks);
+    // The last that the driver does: the wind-down waits for it no more, whatever a waker does, nor is there a report any more to
+    // name one in that panics.
+    let _ = wake_all(awaiting);
+}
+
+/// A kicker, a waker or an observer that failed is nothing to keep quiet about (P7).
+fn judge_failures(report: &mut Report) {
+    if !report.failures.is_empty() {
+        report.outcome = report.outcome.max(Outcome::Failed);
+    }
+}
