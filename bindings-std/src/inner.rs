@@ -27,7 +27,7 @@ use crate::stripe::{Gate, ThreadStripes};
 use crate::sync::AtomicU32;
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering};
 use crate::trigger::Trigger;
-use crate::wait::{Due, Waiters};
+use crate::wait::{Due, Slab, Stops, Waiters};
 use crate::watchdog::{Watchdog, exit_now};
 
 /// What all parts share. The driver, passes and tokens keep it alive.
@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     gates: [Gate; 4],
     refused: AtomicU64,
     pub(crate) waiters: Waiters,
+    /// Of children of tokens.
+    pub(crate) stops: Stops,
     pub(crate) kickers: Kickers,
     pub(crate) connections: Connections,
     #[cfg(unix)]
@@ -125,6 +127,7 @@ impl Inner {
             gates: [gate(), gate(), gate(), gate()],
             refused: AtomicU64::new(0),
             waiters: Waiters::default(),
+            stops: Stops::default(),
             kickers: Kickers::default(),
             connections: Connections::default(),
             #[cfg(unix)]
@@ -236,6 +239,12 @@ impl Inner {
     /// Hooks and kickers may own a token, which keeps all this alive, and their destructors are user code (P6).
     pub(crate) fn dismiss(&self, tasks: Vec<Task>) {
         self.kickers.close();
+        if self.trigger.lifecycle.load().phase() == Phase::Running {
+            let wakers = self.waiters.desert();
+            if !wakers.is_empty() {
+                self.call(move || wakers.into_iter().flat_map(Slab::into_wakers).for_each(drop_alone));
+            }
+        }
         let (hooks, kickers) = (self.hooks.take_left(), self.kickers.take_left());
         if !hooks.is_empty() || !kickers.is_empty() || !tasks.is_empty() {
             self.call(move || {

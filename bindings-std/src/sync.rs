@@ -12,7 +12,7 @@ pub(crate) use std::sync::{Arc, atomic::Ordering};
 // depends on that, it is a `CountedArc`: what was done before any drop is seen by the last.
 #[cfg(not(any(winddown_loom, winddown_shuttle)))]
 mod real {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::{Arc as CountedArc, OnceLock, mpsc};
     pub(crate) use std::thread;
 

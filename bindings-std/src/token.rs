@@ -46,6 +46,7 @@ use crate::wait::Waiters;
 #[derive(Clone)]
 pub struct Token {
     inner: Arc<Inner>,
+    /// A child has that of the token that its topmost ancestor was made from.
     milestone: Milestone,
     /// What else it hears of, for a [`Child`]'s.
     branch: Option<Arc<Branch>>,
@@ -56,12 +57,12 @@ impl Token {
         Self { inner, milestone, branch: None }
     }
 
-    /// Whether it is time to stop. One load; for a [`child`](Self::child)'s, one for each ancestor.
+    /// Returns whether it is time to stop. One load; for a [`child`](Self::child)'s at any depth, two.
     #[inline]
     #[must_use]
     pub fn should_stop(&self) -> bool {
-        if let Some(branch) = &self.branch {
-            branch.has_stopped()
+        if self.branch.as_ref().is_some_and(|branch| branch.has_stopped()) {
+            true
         } else if self.milestone == Milestone::Triggered {
             // Known from the trigger itself, before the driver has run.
             self.inner.trigger.lifecycle.is_shutting_down()
@@ -77,10 +78,8 @@ impl Token {
         if !self.should_stop() {
             return None;
         }
-        match &self.branch {
-            Some(branch) => branch.reason(),
-            None => self.inner.trigger.lifecycle.load().reason(),
-        }
+        let of_stop = self.branch.as_ref().and_then(|branch| branch.reason());
+        of_stop.or_else(|| self.inner.trigger.lifecycle.load().reason())
     }
 
     /// Sleeps until it is time to stop.
@@ -113,7 +112,11 @@ impl Token {
             if deadline.is_some_and(|deadline| trigger.clock.now() >= deadline) {
                 return false;
             }
-            waiters.sleep(&trigger.clock, key, deadline);
+            if self.branch.is_some() {
+                waiters.sleep_on_child(&trigger.clock, key, deadline);
+            } else {
+                waiters.sleep(&trigger.clock, key, deadline);
+            }
         }
     }
 

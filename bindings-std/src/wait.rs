@@ -1,5 +1,6 @@
 //! Everybody who waits for a milestone, and how they are told. Not here: what they wait with (`token`).
 
+mod children;
 #[cfg(unix)]
 mod pipe;
 mod slab;
@@ -8,6 +9,7 @@ mod wake;
 use std::collections::BTreeMap;
 #[cfg(unix)]
 use std::io::{self, Write};
+use std::mem;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::task::Waker;
@@ -15,16 +17,18 @@ use std::time::Duration;
 
 use winddown_core::Milestone;
 
+use self::children::Children;
+pub(crate) use self::children::{STOPPED, Stops};
 #[cfg(unix)]
 use self::pipe::{Pipe, Pipes};
-use self::slab::Slab;
+pub(crate) use self::slab::Slab;
 use self::wake::Wakes;
 pub(crate) use self::wake::{Due, wake_all};
 use crate::clock::Clock;
 use crate::event_count::EventCount;
 #[cfg(unix)]
 use crate::sync::Weak;
-use crate::sync::{Arc, AtomicU32, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering};
 
 #[cfg(feature = "crossbeam-channel")]
 type Channel = (crossbeam_channel::Sender<Never>, crossbeam_channel::Receiver<Never>);
@@ -45,6 +49,8 @@ pub(crate) struct Waiters {
     /// The last milestone that was reached, as its number; 0 for none.
     reached: AtomicU32,
     lists: Mutex<Lists>,
+    /// Of a child: where it is among its parent's children. Used with the parent's lock held.
+    place: AtomicUsize,
 }
 
 /// Who waits for what, without the blocked threads.
@@ -53,6 +59,9 @@ struct Lists {
     /// The last milestone whose list was taken. Nobody is entered for it or for an earlier one any more.
     taken: Option<Milestone>,
     wakers: BTreeMap<Milestone, Slab>,
+    children: Children,
+    /// Of a child: whether a thread has slept on it.
+    slept: bool,
     /// A channel for each milestone that somebody asked for.
     #[cfg(feature = "crossbeam-channel")]
     channels: BTreeMap<Milestone, Channel>,
@@ -62,6 +71,8 @@ struct Lists {
     #[cfg(unix)]
     pipes: Pipes,
     wakes: Wakes,
+    /// No thread can ask any more, so no waker is kept.
+    deserted: bool,
 }
 
 impl Waiters {
@@ -73,6 +84,7 @@ impl Waiters {
         clock.wait(&self.event, key, deadline);
     }
 
+    #[inline]
     pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
         // Pairs with the release in `reach`.
         self.reached.load(Ordering::Acquire) >= milestone as u32
@@ -85,14 +97,20 @@ impl Waiters {
         self.announce(milestone)
     }
 
-    /// Tells everybody, after the state has changed: all but the wakers, which are a stranger's code and the caller's to
-    /// wake.
+    /// Tells everybody, after the state has changed: all but the children, and the wakers, which are a stranger's code. Both are
+    /// the caller's to tell.
     pub(crate) fn announce(&self, milestone: Milestone) -> Due {
         self.event.notify();
+        self.tell(milestone, |lists, due| lists.wakes.owe(due))
+    }
+
+    /// Tells every waiter in the lists, but for blocked threads. Calls `also` with the lock held.
+    fn tell(&self, milestone: Milestone, also: impl FnOnce(&mut Lists, &Due)) -> Due {
         let mut lists = self.lists.lock();
         lists.taken = lists.taken.max(Some(milestone));
-        let due = Due::of(up_to(&mut lists.wakers, milestone).into_values());
-        lists.wakes.owe(&due);
+        let wakers = up_to(&mut lists.wakers, milestone).into_values();
+        let due = Due::of(wakers, lists.children.take(milestone));
+        also(&mut lists, &due);
         #[cfg(feature = "crossbeam-channel")]
         let channels = up_to(&mut lists.channels, milestone);
         #[cfg(unix)]
@@ -108,7 +126,7 @@ impl Waiters {
 
     /// Wakers of somebody else's list.
     pub(crate) fn owe(&self, wakers: Vec<Waker>) -> Due {
-        let due = Due::of([wakers.into_iter().collect()].into_iter());
+        let due = Due::of([wakers.into_iter().collect()], []);
         self.lists.lock().wakes.owe(&due);
         due
     }
@@ -125,11 +143,22 @@ impl Waiters {
         if lists.taken >= Some(milestone) {
             return (None, Some(waker));
         }
+        if lists.deserted {
+            // Pending for ever, without a place.
+            return (place.or(Some(usize::MAX)), Some(waker));
+        }
         let slab = lists.wakers.entry(milestone).or_default();
         match place {
             Some(place) => (Some(place), slab.replace(place, waker)),
             None => (Some(slab.insert(waker)), None),
         }
+    }
+
+    /// No thread can ask any more: takes the wakers, which may own the tasks that own the tokens, for the caller to drop.
+    pub(crate) fn desert(&self) -> Vec<Slab> {
+        let mut lists = self.lists.lock();
+        lists.deserted = true;
+        mem::take(&mut lists.wakers).into_values().collect()
     }
 
     /// Takes the waker back from its place, unless it was taken to be woken.
@@ -178,7 +207,7 @@ impl Waiters {
     /// The program refuses: writes into the ropes.
     #[cfg(unix)]
     pub(crate) fn ring(&self) {
-        let ropes = std::mem::take(&mut self.lists.lock().ropes);
+        let ropes = mem::take(&mut self.lists.lock().ropes);
         ropes.iter().for_each(ring);
     }
 
@@ -200,7 +229,7 @@ impl Waiters {
 /// Takes out what belongs to this milestone and to earlier ones.
 fn up_to<T>(lists: &mut BTreeMap<Milestone, T>, milestone: Milestone) -> BTreeMap<Milestone, T> {
     let later = lists.split_off(&milestone);
-    let mut taken = std::mem::replace(lists, later);
+    let mut taken = mem::replace(lists, later);
     taken.extend(lists.remove_entry(&milestone));
     taken
 }

@@ -4,6 +4,7 @@
 use std::task::{Poll, Waker};
 
 use winddown::{Cancelled, Milestone, Reason, Shutdown};
+use winddown_tests::child::own_process;
 use winddown_tests::sys::Counting;
 use winddown_tests::waker::poll;
 
@@ -70,4 +71,31 @@ fn p10_a_waiter_needs_none_but_for_the_growth() {
     shutdown.trigger(Reason::Requested);
     let ready = || assert_eq!(poll(&mut shutdown.token().cancelled(), waker), Poll::Ready(()));
     assert_eq!(allocations(ready), 0, "after the trigger");
+}
+
+/// A long-lived parent keeps nothing of children that are gone: neither of many that come and go, nor of many at a time.
+#[test]
+fn children_that_are_gone_leave_memory_as_it_was() {
+    const MANY: usize = 10_000;
+    if let Some(process) = own_process("children_that_are_gone_leave_memory_as_it_was") {
+        process.end().assert_code(0);
+        return;
+    }
+    let shutdown = shutdown();
+    let parent = shutdown.token().child();
+    let families = || {
+        for token in [&shutdown.token(), &*parent] {
+            (0..MANY).for_each(|_| drop(token.child().child()));
+            let at_a_time: Vec<_> = (0..MANY).map(|_| token.child()).collect();
+            drop(at_a_time);
+            drop((0..MANY).fold(token.child(), |child, _| child.child()));
+        }
+    };
+    // The lists of the two parents are there from now on.
+    let _ = shutdown.token().child();
+    let _ = parent.child();
+    let before = Counting::bytes();
+    families();
+    let after = Counting::bytes();
+    assert!(after <= before + 1024, "{before} bytes before, {after} after");
 }

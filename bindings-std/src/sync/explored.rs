@@ -12,7 +12,7 @@ use loom as explorer;
 use shuttle as explorer;
 
 pub(crate) use explorer::sync::Arc as CountedArc;
-pub(crate) use explorer::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+pub(crate) use explorer::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 pub(crate) use explorer::sync::mpsc;
 pub(crate) use explorer::thread;
 

@@ -1,24 +1,28 @@
-//! Tokens for a part of the program: they tell with the whole, or before it.
+//! Tokens for a part of the program: they tell with the whole, or before it. Not here: how children are told (`wait/children`).
 
 use std::fmt;
+use std::iter;
 use std::ops::Deref;
-use std::pin::pin;
-use std::task::{Context, Wake, Waker};
 
 use winddown_core::{Milestone, Reason};
 
-use super::{Cancelled, Token};
-use crate::inner::Inner;
+use super::Token;
 use crate::sync::{Arc, OnceLock};
-use crate::wait::Waiters;
+use crate::wait::{STOPPED, Waiters};
 
 /// Stops a part of the program. From [`Token::child`]; it is a [`Token`] of that part, to be cloned for those who wait.
 ///
 /// They are told when the parent is, or when somebody calls [`stop`](Self::stop); the parent and its other children hear nothing
-/// of that. To drop this stops nobody. A child can have children.
+/// of that. To drop this stops nobody. A child can have children, at any depth.
 ///
-/// A child waits for its parent as a task does ([`Cancelled`]): [`should_stop`](Token::should_stop) knows at once, but those
-/// who sleep are woken along with the tasks.
+/// [`should_stop`](Token::should_stop) knows of the parent's time at once. Threads that sleep are woken, and channels and
+/// descriptors are told, by the thread that wakes the parent's tasks (see [`Cancelled`](crate::Cancelled)), before any task.
+///
+/// # Cost
+///
+/// Making a child, dropping it and asking whether it should stop take the same time at any depth, and among any number of
+/// children. [`stop`](Self::stop) visits each descendant, on the calling thread. [`reason`](Token::reason) visits the ancestors up
+/// to the nearest that has one.
 ///
 /// ```
 /// use winddown::{Reason, Shutdown};
@@ -36,47 +40,35 @@ use crate::wait::Waiters;
 #[must_use = "without it nobody is stopped"]
 pub struct Child {
     token: Token,
-    knot: Arc<Knot>,
+    branch: Arc<Branch>,
 }
 
 /// What the tokens of a child share.
 pub(super) struct Branch {
-    knot: Arc<Knot>,
-    /// Keeps the knot among those who wait for the parent, and takes it out when this is dropped.
-    parent: Cancelled,
-}
-
-/// Those who wait for the child. The parent's lists have a share of it, as a waker.
-struct Knot {
-    inner: Arc<Inner>,
-    waiters: Waiters,
+    waiters: Arc<Waiters>,
     /// Why the child was stopped; unset if it was not, or along with its parent.
     reason: OnceLock<Reason>,
+    /// `None` only while this is dropped.
+    parent: Option<Token>,
 }
-
-/// The only milestone that a child knows.
-const STOPPED: Milestone = Milestone::Triggered;
 
 impl Child {
     pub(super) fn new(parent: &Token) -> Self {
-        let inner = parent.inner.clone();
-        let knot = Arc::new(Knot { inner: inner.clone(), waiters: Waiters::default(), reason: OnceLock::new() });
-        let mut cancelled = parent.cancelled();
-        if pin!(&mut cancelled).poll(&mut Context::from_waker(&Waker::from(knot.clone()))).is_ready() {
-            // Nobody will wake it. Those who sleep or poll would ask the parent first, but a channel is only told.
-            knot.stop();
-        }
-        let branch = Arc::new(Branch { knot: knot.clone(), parent: cancelled });
-        let token = Token { inner, milestone: parent.milestone, branch: Some(branch) };
-        Self { token, knot }
+        let (theirs, milestone) = parent.list();
+        let waiters = theirs.add_child(milestone);
+        let branch = Arc::new(Branch { waiters, reason: OnceLock::new(), parent: Some(parent.clone()) });
+        let Token { inner, milestone, .. } = parent;
+        Self { token: Token { inner: inner.clone(), milestone: *milestone, branch: Some(branch.clone()) }, branch }
     }
 
-    /// Tells everybody who waits for this child, or for a child of it. Tasks are woken on the calling thread. The first call's
-    /// reason is kept, for [`Token::reason`].
+    /// Tells everything that waits for this child or for a descendant of it. When a waiter is told, and when this returns, the
+    /// child and all of its descendants [should stop](Token::should_stop). Tasks are woken last, on the calling thread. The first
+    /// call's reason is kept, for [`Token::reason`].
     pub fn stop(&self, reason: Reason) {
         // A second one is too late.
-        let _ = self.knot.reason.set(reason);
-        self.knot.stop();
+        let _ = self.branch.reason.set(reason);
+        let inner = &self.token.inner;
+        inner.wake_part(self.branch.waiters.stop(&inner.stops));
     }
 
     /// What to wait with.
@@ -101,32 +93,37 @@ impl fmt::Debug for Child {
 }
 
 impl Branch {
+    /// Returns whether it was stopped, or told along with its parent.
+    #[inline]
     pub(super) fn has_stopped(&self) -> bool {
-        self.knot.waiters.has_reached(STOPPED) || self.parent.token().should_stop()
+        self.waiters.has_reached(STOPPED)
     }
 
-    /// Its own reason, or its parent's.
+    /// Returns its own reason, or that of the nearest ancestor that has one.
     pub(super) fn reason(&self) -> Option<Reason> {
-        // Pairs with the release in `reach`, after the reason was set.
-        let own = self.knot.waiters.has_reached(STOPPED).then(|| self.knot.reason.get().copied()).flatten();
-        own.or_else(|| self.parent.token().reason())
+        let mut line = iter::successors(Some(self), |branch| branch.parent.as_ref()?.branch.as_deref());
+        line.find_map(|branch| branch.reason.get().copied())
     }
 
     pub(super) fn list(&self) -> (&Waiters, Milestone) {
-        (&self.knot.waiters, STOPPED)
+        (&self.waiters, STOPPED)
+    }
+
+    /// Leaves the parent, and returns it if it is a child.
+    fn leave(&mut self) -> Option<Arc<Self>> {
+        let parent = self.parent.take()?;
+        let (theirs, milestone) = parent.list();
+        theirs.remove_child(milestone, &self.waiters);
+        parent.branch
     }
 }
 
-impl Knot {
-    /// The second time there is nobody left to tell.
-    fn stop(&self) {
-        self.inner.wake_branch(&self.waiters, self.waiters.reach(STOPPED));
-    }
-}
-
-/// Woken by the parent.
-impl Wake for Knot {
-    fn wake(self: Arc<Self>) {
-        self.stop();
+/// Drops the ancestors that only this kept, one after the other: nested destructors would need stack for each level.
+impl Drop for Branch {
+    fn drop(&mut self) {
+        let mut parent = self.leave();
+        while let Some(mut last) = parent.and_then(Arc::into_inner) {
+            parent = last.leave();
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 /// As large as the most there have been at a time.
 #[derive(Default)]
-pub(super) struct Slab {
+pub(crate) struct Slab {
     entries: Vec<Entry>,
     /// The place that is taken next: the first vacant one, or one behind the end.
     next: usize,
@@ -54,7 +54,7 @@ impl Slab {
         entry.waker()
     }
 
-    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
         self.entries.into_iter().filter_map(Entry::waker)
     }
 }

@@ -1,33 +1,49 @@
 //! Waking wakers, which run a stranger's code: on whose thread, and what becomes of one that panics or does not return.
 
+use std::mem;
 use std::task::Waker;
 
 use winddown_core::Milestone;
 
-use super::Waiters;
 use super::slab::Slab;
+use super::{Waiters, children};
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
 use crate::report::{Failure, Panics, Part};
 use crate::sync::Arc;
 
-/// Wakers whose time has come, and that nobody but the holder of this has. To be woken, or they are lost.
+/// Wakers and children whose time has come, and that nobody but the holder of this has. To be woken, or they are lost.
 #[derive(Default)]
 #[must_use]
-pub(crate) struct Due(Vec<Slab>);
+pub(crate) struct Due {
+    wakers: Vec<Slab>,
+    children: Vec<Vec<Arc<Waiters>>>,
+}
 
 impl Due {
-    pub(super) fn of(slabs: impl Iterator<Item = Slab>) -> Self {
-        Self(slabs.filter(|slab| !slab.is_empty()).collect())
+    pub(super) fn of(
+        wakers: impl IntoIterator<Item = Slab>,
+        children: impl IntoIterator<Item = Vec<Arc<Waiters>>>,
+    ) -> Self {
+        let wakers = wakers.into_iter().filter(|slab| !slab.is_empty()).collect();
+        Self { wakers, children: children.into_iter().filter(|children| !children.is_empty()).collect() }
+    }
+
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.wakers.append(&mut other.wakers);
+        self.children.append(&mut other.children);
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.wakers.is_empty() && self.children.is_empty()
     }
 
-    /// Wakes every one of them. What those said who panicked.
-    fn wake(self) -> Vec<String> {
-        wake_all(self.0.into_iter().flat_map(Slab::into_wakers))
+    /// Tells the children and their descendants, and then wakes every waker, theirs included. Returns the messages of those that
+    /// panicked.
+    fn wake(mut self) -> Vec<String> {
+        let children = mem::take(&mut self.children).into_iter().flatten().collect();
+        self.append(children::tell(children::mark(children)));
+        wake_all(self.wakers.into_iter().flat_map(Slab::into_wakers))
     }
 }
 
@@ -107,14 +123,12 @@ impl Inner {
         self.trigger.driver.notify();
     }
 
-    /// As `wake`, for those who wait for a part of the program only, in lists of its own.
-    pub(crate) fn wake_branch(&self, waiters: &Waiters, due: Due) {
+    /// Wakes the wakers of a stopped part of the program. As `wake`, but the report does not wait for them.
+    pub(crate) fn wake_part(&self, due: Due) {
         if due.is_empty() {
             return;
         }
-        waiters.lists.lock().wakes.begin();
         let panics = due.wake();
-        waiters.lists.lock().wakes.end(Vec::new());
         self.waiters.lists.lock().wakes.panics.extend(panics);
     }
 

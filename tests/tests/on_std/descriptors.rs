@@ -14,14 +14,14 @@ use winddown_tests::steps::secs;
 use crate::timed;
 
 /// Whether it is readable right now.
-fn tells(descriptor: &impl AsFd) -> bool {
+pub(crate) fn tells(descriptor: &impl AsFd) -> bool {
     let mut one = [PollFd::new(descriptor, PollFlags::IN)];
     poll(&mut one, Some(&Timespec::default())).unwrap();
     one[0].revents().contains(PollFlags::IN)
 }
 
 /// Waits until it is readable.
-fn wait(descriptor: &impl AsFd) {
+pub(crate) fn wait(descriptor: &impl AsFd) {
     poll(&mut [PollFd::new(descriptor, PollFlags::IN)], None).unwrap();
 }
 

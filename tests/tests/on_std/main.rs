@@ -2,6 +2,7 @@
 //! in `scenarios`.
 
 mod admission;
+mod deep_children;
 mod descriptors;
 mod futures;
 mod holding;

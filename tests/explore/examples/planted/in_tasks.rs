@@ -38,7 +38,7 @@ pub(super) const IN_TASKS: &[Bug] = &[
     Bug {
         what: "P4: an earlier list than that of the milestone is not taken",
         file: WAIT,
-        from: "    let mut taken = std::mem::replace(lists, later);\n    taken.extend(lists.remove_entry(&milestone));\n    taken",
+        from: "    let mut taken = mem::replace(lists, later);\n    taken.extend(lists.remove_entry(&milestone));\n    taken",
         to: "    let mut taken = BTreeMap::new();\n    lists.extend(later);\n    taken.extend(lists.remove_entry(&milestone));\n    taken",
         by: Races,
         says: "deadlock",

@@ -173,6 +173,95 @@ fn one_that_is_made_against_the_trigger() {
     });
 }
 
+/// P4: a child that is made while its parent is stopped.
+#[test]
+fn a_child_made_against_the_stop_of_its_parent() {
+    explore(Some(2), || {
+        let shutdown = shutdown();
+        let parent = shutdown.token().child();
+        let theirs = parent.token();
+        let task = thread::spawn(move || hears(&theirs.child()));
+        parent.stop(Reason::Failure);
+        task.join().unwrap();
+        assert!(!shutdown.is_shutting_down(), "the part is not the whole");
+    });
+}
+
+/// P4: a child of a child that is made while the topmost of them is stopped.
+#[test]
+fn a_grandchild_made_against_the_stop_of_its_grandparent() {
+    explore(Some(2), || {
+        let shutdown = shutdown();
+        let grandparent = shutdown.token().child();
+        let parent = grandparent.child();
+        let task = thread::spawn(move || hears(&parent.child()));
+        grandparent.stop(Reason::Failure);
+        task.join().unwrap();
+    });
+}
+
+/// Returns when a task and a thread of this child have been told, and the reason is its parent's.
+fn hears(child: &Child) {
+    Bell::new().run(&mut child.cancelled());
+    child.wait();
+    assert_eq!(child.reason(), Some(Reason::Failure));
+}
+
+/// P4: a child that is dropped, with the task that waits for it and with a child of its own, while the parent is stopped; and
+/// one that stays.
+#[test]
+fn a_child_dropped_against_the_stop_of_its_parent() {
+    explore(Some(2), || {
+        let shutdown = shutdown();
+        let bell = Bell::new();
+        let parent = shutdown.token().child();
+        let [goes, stays] = [(); 2].map(|()| parent.child());
+        let below = goes.child();
+        let mut cancelled = below.cancelled();
+        assert!(bell.poll(&mut cancelled).is_pending());
+        let task = thread::spawn(move || {
+            drop((goes, below, cancelled));
+            hears(&stays);
+        });
+        parent.stop(Reason::Failure);
+        task.join().unwrap();
+        assert!(bell.times() <= 1, "woken twice");
+        assert_eq!(Arc::strong_count(&bell), 1, "neither woken nor dropped");
+    });
+}
+
+/// When a stop returns, all descendants know, even if another thread is stopping them.
+#[test]
+fn two_stops_of_one_family() {
+    explore(Some(2), || {
+        let shutdown = shutdown();
+        let grandparent = shutdown.token().child();
+        let parent = grandparent.child();
+        let (child, theirs) = (parent.child(), parent.clone());
+        let stopper = thread::spawn(move || theirs.stop(Reason::Failure));
+        grandparent.stop(Reason::Requested);
+        assert!(child.should_stop() && parent.should_stop(), "stopped, and a descendant does not know");
+        stopper.join().unwrap();
+        assert_eq!(child.reason(), Some(Reason::Failure), "the nearest");
+    });
+}
+
+/// A task that finds the parent stopped, told or not yet, finds the child stopped.
+#[test]
+fn a_task_of_the_parent_asks_the_child() {
+    explore(Some(2), || {
+        let shutdown = shutdown();
+        let parent = shutdown.token().child();
+        let (child, theirs) = (parent.child(), parent.token());
+        let waiter = thread::spawn(move || {
+            Bell::new().run(&mut theirs.cancelled());
+            assert!(child.should_stop(), "told, and a descendant does not know");
+        });
+        parent.stop(Reason::Requested);
+        waiter.join().unwrap();
+    });
+}
+
 /// P9: a waker that stops parts and drops them, where it is woken and where it is dropped.
 #[test]
 fn a_waker_that_comes_back() {

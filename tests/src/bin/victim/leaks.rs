@@ -19,7 +19,7 @@ use crate::Anything;
 const SLACK: usize = 4096;
 
 /// The parts by their names. Each function builds and drops one shutdown.
-const KINDS: [(&str, fn()); 10] = [
+const KINDS: [(&str, fn()); 9] = [
     ("hook", || own(|shutdown, token| shutdown.hook("close", move || drop(token)).expect("it is there"))),
     ("async hook", || {
         own(|shutdown, token| shutdown.async_hook("close", async move { drop(token) }).expect("it is there"));
@@ -44,7 +44,6 @@ const KINDS: [(&str, fn()); 10] = [
         });
     }),
     ("task", || own(|_, token| detach(token.cancelled()))),
-    ("task of a child", || own(|_, token| detach(token.child().cancelled()))),
     ("tracked task", || {
         own(|shutdown, token| {
             let future = async move {
