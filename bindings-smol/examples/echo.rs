@@ -28,6 +28,8 @@ mod unix {
         let shutdown = Shutdown::builder()
             .budget(Budget::new(Duration::from_secs(10)).overridden_by_env()?)
             .signals()
+            // Ends the process even if a stuck task keeps `accept` below from ending.
+            .watchdog(Duration::from_millis(500))
             .observer(winddown_smol::lines_to(io::stdout()))
             .build()?;
         let address: SocketAddr = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:0").parse()?;

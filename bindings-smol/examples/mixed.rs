@@ -42,6 +42,7 @@ mod unix {
         let shutdown = Shutdown::builder()
             .budget(Budget::new(Duration::from_secs(10)).overridden_by_env()?)
             .signals()
+            // No watchdog: the main thread runs no task, and joins no thread that does.
             .observer(winddown::lines_to(io::stdout()))
             .stage(
                 winddown_smol::Stage::new("statistics")

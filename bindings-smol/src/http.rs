@@ -39,10 +39,13 @@
 //!   the end of the linger.
 //! - HTTP/2: a connection that has once had a tunnel (CONNECT) is waited for until it ends.
 //! - A service's future that does not return from its `poll` holds up its executor's thread, and is named.
+//! - What a service's future has started elsewhere (a child process, a closure in `unblock`) runs on when the future is dropped. The
+//!   report says that the request was [dropped](winddown::AtEnd::Dropped). [`winddown::Tracked`] says how to have such work waited for.
 //!
 //! ```no_run
 //! use std::convert::Infallible;
 //! use std::net::TcpListener;
+//! use std::time::Duration;
 //!
 //! use async_io::Async;
 //! use hyper::service::service_fn;
@@ -51,7 +54,7 @@
 //!
 //! fn main() -> Result<Exit, Box<dyn std::error::Error>> {
 //!     smol::block_on(async {
-//!         let shutdown = Shutdown::builder().signals().build()?;
+//!         let shutdown = Shutdown::builder().signals().watchdog(Duration::from_millis(500)).build()?;
 //!         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 8080))?;
 //!         let incoming = Incoming::new(listener, &shutdown)?;
 //!         let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
@@ -214,8 +217,7 @@ async fn shake_hands<T: Stream, I>(flight: &Flight<T>, wrapped: impl Future<Outp
         flight.shake_hands();
     } else {
         // The client's bytes are no request.
-        let none = flight.answered();
-        debug_assert!(none.is_none(), "no request was begun");
+        flight.answered();
     }
     io.ok()
 }
@@ -229,11 +231,12 @@ async fn serve_one<T: Stream>(
     let ended = shutdown.token_at(Milestone::LastCall).run_until(served).await;
     if let Some(result) = ended.filter(|_| flight.wants_lingering()) {
         // After an error there is no answer to come, either. That its connection is idle is then the truth.
-        let answered = if let Some(Ok(())) = result { flight.answered() } else { flight.failed() };
+        match result {
+            Some(Ok(())) => flight.answered(),
+            _ => flight.failed(),
+        }
         // What is wrong here is of no interest any more.
         let _ = flight.connection().lingering_close(LINGERING).await;
-        drop(flight);
-        drop(answered);
     }
 }
 

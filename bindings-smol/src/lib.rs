@@ -12,6 +12,7 @@
 //!         let shutdown = Shutdown::builder()
 //!             .budget(Budget::kubernetes(Duration::from_secs(30), Duration::ZERO))
 //!             .signals() // SIGTERM and SIGINT
+//!             .watchdog(Duration::from_millis(500)) // see "The end of the process"
 //!             .stage(Stage::new("database").hook(async { /* close the pool */ }))
 //!             .build()?;
 //!         let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
@@ -32,10 +33,21 @@
 //! and no thread but `winddown`'s driver, which drives whatever the executors do. (Wakers that the driver has to wake get a
 //! thread of their own for that moment, since one may not return.)
 //!
-//! One that blocks the thread of an executor blocks that executor, and with one thread there is nobody left to await
-//! [`Shutdown::run`] on it. The wind-down is over in time all the same: whoever is late is named, and the [`Exit`] is there
-//! for [`threads().run()`](winddown::Shutdown::run) on another thread; or the [watchdog](winddown::Builder::watchdog)
-//! ends the process.
+//! A task or a hook that does not return from its `poll` blocks a thread of its executor. The wind-down is over in time all the same:
+//! the report names what is late, and the [`Exit`] is there for [`threads().run()`](winddown::Shutdown::run) on any other thread.
+//!
+//! # The end of the process
+//!
+//! A process ends when `main` returns, and one stuck task can keep it from returning, for ever:
+//!
+//! - `main` polls the hooks while it awaits [`Shutdown::run`]. A hook that blocks blocks `main`.
+//! - With a `LocalExecutor` or `smol_macros::main!`, `main`'s thread also runs tasks.
+//! - `smol_macros::main!` and `easy_parallel::Parallel` join the threads of the executor, and so does `std::thread::scope`.
+//!
+//! So set a [watchdog](winddown::Builder::watchdog), as the examples do. It ends a process that is still there when the budget and the
+//! watchdog's slack are over, with the exit code of the report. There is none unless the program sets one. A slack below the budget's
+//! [margin](Budget::margin) (1 s) is over before SIGKILL comes. Return the [`Exit`] from `main`, and do not reduce it to its code before
+//! the threads are joined: the watchdog is dismissed with the last handle.
 //!
 //! # The parts
 //!
@@ -72,10 +84,10 @@ pub use task::{Spawned, Task, Tasks};
 pub use until::Until;
 
 pub use winddown::{
-    Answered, AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate, Forced,
-    FromEnv, HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome, OwnedAnswered,
-    OwnedBusy, OwnedPass, OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report, Stream, Token,
-    Tracked, Unserved, lines_to, testing,
+    Answered, AtEnd, AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate,
+    Forced, FromEnv, HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome,
+    OwnedAnswered, OwnedBusy, OwnedPass, OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report,
+    Stream, Token, Tracked, Unserved, lines_to, testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].

@@ -22,7 +22,7 @@ impl Shutdown {
 
     /// Waits until the program was asked to stop and has wound down, and polls the [hooks](crate::Stage::hook) on its way. Ready by
     /// the budget's deadline, if its task is polled: a hook that does not return from its `poll` holds this up, but not the
-    /// wind-down. [`Ended`] says more.
+    /// wind-down. [`Ended`] says more, and the [crate's page](crate#the-end-of-the-process) how the process ends all the same.
     ///
     /// To drop it is no harm: the wind-down goes on.
     pub fn run(&self) -> Ended {

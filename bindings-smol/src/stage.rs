@@ -43,7 +43,8 @@ impl Stage {
     }
 
     /// What it does: polled from the stage's beginning by the task that awaits [`run`](crate::Shutdown::run), and dropped at
-    /// the stage's deadline. Several are polled side by side. While nobody awaits `run`, each has a thread of its own.
+    /// the stage's deadline. Several are polled side by side. While nobody awaits `run`, each has a thread of its own. What a dropped hook
+    /// has started elsewhere (a child process, a closure in `unblock`, a spawned task) may run on.
     ///
     /// An error or a panic is reported, and stops nobody else. One that may not return from its `poll` should be a task of its
     /// own on an executor with several threads, `hook(async move { executor.spawn(it).await })`, so that it holds nobody up.

@@ -20,6 +20,8 @@ pub type Spawned = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// class it is dropped. A panic is caught and reported. [`winddown::Tracked`] has the details; it is also what to spawn
 /// on an executor for futures that are not [`Send`].
 ///
+/// A dropped task leaves behind what it had started elsewhere: see [`spawn`](Self::spawn).
+///
 /// ```
 /// use winddown_smol::{Reason, Shutdown};
 ///
@@ -102,6 +104,38 @@ impl Tasks {
     }
 
     /// Spawns a future.
+    ///
+    /// When the task is dropped at its deadline, what it has started elsewhere runs on:
+    ///
+    /// - **A child process**, unless it was spawned with `kill_on_drop(true)`.
+    /// - **A closure in `unblock`** that has begun, because a thread cannot be stopped. It ends with the process at the latest.
+    /// - **A task of the executor's own** that was detached. One whose handle the task holds ends at its next `await`.
+    ///
+    /// The report says of the task that it was [dropped](winddown::AtEnd::Dropped). Work that holds a pass of its own is waited for
+    /// until the same deadline, and named by itself:
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use smol::process::Command;
+    /// use winddown_smol::Shutdown;
+    ///
+    /// let shutdown = Shutdown::builder().build()?;
+    /// let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+    /// let pass = shutdown.work().label("compressing").enter_owned().expect("running");
+    /// let upload = tasks.label("upload").spawn(async move {
+    ///     let unpacked = Command::new("true").kill_on_drop(true).status().await?;
+    ///     let compress = move || {
+    ///         // ...
+    ///         drop(pass);
+    ///     };
+    ///     smol::unblock(compress).await;
+    ///     Ok::<_, std::io::Error>(unpacked.success())
+    /// }).expect("running");
+    /// # assert!(upload.await.unwrap().unwrap());
+    /// # Ok::<_, winddown_smol::BuildError>(())
+    /// # })?;
+    /// # Ok::<_, winddown_smol::BuildError>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -82,6 +82,8 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     let shutdown = Shutdown::builder()
         .budget(Budget::new(Duration::from_secs(10)))
         .signals()
+        // Ends the process even if a task is stuck: all are on the main thread.
+        .watchdog(Duration::from_millis(500))
         .stage(Stage::new("goodbye").async_hook(async { say(&format!("the hook, on {:?}", thread::current().name())) }))
         .build()?;
     let mut executor = Executor::new();

@@ -118,7 +118,7 @@ impl<S: From<Shutdown>> Builder<S> {
 
     /// Ends the process, without running any more of it, when it is still there this long after the budget's end: for
     /// what comes after [`run`](Shutdown::run) and may hang, such as destructors, or [`std::thread::scope`] that joins a
-    /// straggler.
+    /// straggler, or an executor's `main` that joins the thread of a stuck task (`smol_macros::main!`, `easy_parallel`).
     ///
     /// The exit code is the outcome's, or 14 where that would be 0. The watchdog is dismissed when the last handle and
     /// [`Exit`](crate::Exit) are dropped otherwise than by returning from `main`.

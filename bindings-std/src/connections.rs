@@ -1,7 +1,7 @@
 //! The register of open connections: which are idle, awaited or cut, and which acceptors wait for a descriptor. Not here: one
 //! connection's own state (core's `connection`) and stream (`open`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::task::Waker;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use winddown_core::ConnectionState;
 
 use crate::clock::Clock;
+use crate::report::AtEnd;
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering};
 use crate::wait::wake_all;
 
@@ -29,6 +30,8 @@ pub(crate) struct Connections {
     accounting: AtomicU32,
     /// How many guards say that a connection's last answer is written, and that it is read on.
     answered: AtomicU32,
+    /// Those whose work was a future that was dropped after the cut.
+    dropped: Mutex<BTreeSet<u64>>,
     /// An acceptor waits for a descriptor to come free.
     starving: AtomicBool,
     hungry: Mutex<Vec<Waker>>,
@@ -125,6 +128,16 @@ impl Connections {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.table.lock().open.is_empty()
+    }
+
+    /// The future that is the work of a connection is dropped, because the connection was cut.
+    pub(crate) fn set_dropped(&self, id: u64) {
+        self.dropped.lock().insert(id);
+    }
+
+    /// What is known of a late connection that is not at work any more.
+    pub(crate) fn end_of(&self, id: u64) -> AtEnd {
+        if self.dropped.lock().contains(&id) { AtEnd::Dropped } else { AtEnd::LetGo }
     }
 
     pub(crate) fn has_lingered(&self) -> bool {

@@ -159,6 +159,16 @@ impl<S: Stream> OwnedBusy<S> {
         OwnedAnswered(self.0.become_answered())
     }
 
+    /// For bindings: says that the future which does the work of this guard is dropped, if that is because the connection was cut.
+    #[doc(hidden)]
+    pub fn set_dropped_if_cut(&self) {
+        let opened = self.0.opened();
+        // Told of the last call, its task may be faster than the thread that cuts.
+        if opened.is_ended() || opened.inner.connections.late_at().is_some() {
+            opened.inner.connections.set_dropped(opened.id);
+        }
+    }
+
     /// As [`Busy::lingering_close`].
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use winddown_core::Priority;
 
-use crate::report::{Holder, Straggler, thread_of};
+use crate::report::{AtEnd, Holder, Straggler, thread_of};
 use crate::stragglers::Stragglers;
 use crate::sync::{Arc, Mutex, thread};
 
@@ -49,6 +49,14 @@ struct Entry {
 pub(crate) struct Registered {
     labels: Arc<Labels>,
     id: u64,
+    dropped: bool,
+}
+
+impl Registered {
+    /// Its future is about to be dropped before it is ready.
+    pub(crate) fn set_dropped(&mut self) {
+        self.dropped = true;
+    }
 }
 
 impl Labels {
@@ -64,7 +72,7 @@ impl Labels {
         let id = alive.next;
         alive.next += 1;
         alive.entries.insert(id, entry);
-        Registered { labels: self.clone(), id }
+        Registered { labels: self.clone(), id, dropped: false }
     }
 
     /// The time of a class is over: from now on those that let go name themselves. Returns whether there are any labels, so whether
@@ -89,7 +97,7 @@ impl Labels {
                 from = Bound::Excluded(id);
                 // With the lock held, so before its own thread says that it has let go.
                 if let Some(at) = alive.late_at(entry.class, id) {
-                    self.stragglers.name(entry.straggler(id, at, false));
+                    self.stragglers.name(entry.straggler(id, at, AtEnd::StillHeld));
                 }
             }
         }
@@ -103,7 +111,7 @@ impl Alive {
 }
 
 impl Entry {
-    fn straggler(&self, id: u64, now: Duration, let_go: bool) -> Straggler {
+    fn straggler(&self, id: u64, now: Duration, at_end: AtEnd) -> Straggler {
         Straggler {
             holder: Holder::label(self.class, id),
             label: self.label.clone().into_owned(),
@@ -111,7 +119,7 @@ impl Entry {
             location: self.location,
             age: now.saturating_sub(self.since),
             thread: thread_of(&self.thread),
-            let_go,
+            at_end,
         }
     }
 }
@@ -124,7 +132,8 @@ impl Drop for Registered {
         drop(alive);
         // Named, and freed, outside the lock.
         if let (Some(entry), Some(at)) = (entry, late_at) {
-            self.labels.stragglers.name(entry.straggler(self.id, at, true));
+            let at_end = if self.dropped { AtEnd::Dropped } else { AtEnd::LetGo };
+            self.labels.stragglers.name(entry.straggler(self.id, at, at_end));
         }
     }
 }

@@ -82,6 +82,7 @@
 //! - Blocked threads are not freed by magic: a thread that holds a pass and never lets go is waited for until the drain's
 //!   deadline, and then named.
 //! - An abandoned hook's thread goes on running. Rust can end a process, but not a thread.
+//! - A future that is dropped at its deadline leaves behind what it has started elsewhere. [`Tracked`] says how to have that waited for.
 //! - With `panic = "abort"` a panic in a hook ends the process.
 //! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report; wakers
 //!   are then woken on the driver's.
@@ -176,7 +177,7 @@ pub use kicker::Kicker;
 pub use listener::Acceptor;
 pub use observe::{Notice, Observer, lines_to};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
-pub use report::{Counting, Failure, Part, Report, StageReport, Straggler};
+pub use report::{AtEnd, Counting, Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;
 #[cfg(unix)]
 pub use socket::Listener;

@@ -13,7 +13,7 @@ use winddown_core::{Await, ConnectionState, End, Entered, Gone, Hold, Milestone,
 use crate::connections::Open;
 use crate::inner::Inner;
 use crate::pass::Admitted;
-use crate::report::{Holder, Straggler, thread_of};
+use crate::report::{AtEnd, Holder, Straggler, thread_of};
 use crate::stream::Stream;
 use crate::sync::{Arc, Mutex, thread};
 use crate::wait::wake_all;
@@ -82,7 +82,11 @@ impl<S: Stream> Opened<S> {
             // A guard of this kind is never refused.
             self.inner.connections.begin_answered();
         }
-        self.state.exchange(from, to, self.is_refusing()).map(|entered| self.follow(entered))
+        let refusing = self.is_refusing();
+        self.state.exchange(from, to, refusing).map(|entered| {
+            self.follow(entered);
+            self.left(from, refusing);
+        })
     }
 
     /// A guard goes, before its pass. When this returns, the connection is at work, awaited, ended, or lingers.
@@ -90,9 +94,7 @@ impl<S: Stream> Opened<S> {
         let refusing = self.is_refusing();
         let settle = self.state.leave(hold, refusing);
         self.follow(Entered { settle, await_ended: false });
-        if refusing && matches!(hold, Hold::Busy | Hold::Upgraded) && self.state.is_idle() {
-            self.let_go(hold);
-        }
+        self.left(hold, refusing);
         if hold == Hold::Answered {
             self.inner.connections.end_answered();
             self.inner.trigger.driver.notify();
@@ -200,15 +202,18 @@ impl<S: Stream> Opened<S> {
         self.account(self.state.close(refusing));
     }
 
-    /// It is not at work any more: if it is late, names it as one that has let go.
-    fn let_go(&self, hold: Hold) {
+    /// A guard is gone: if with it the connection is not at work any more, and is late, names it as one that has let go.
+    fn left(&self, hold: Hold, refusing: bool) {
+        if !refusing || !matches!(hold, Hold::Busy | Hold::Upgraded) || !self.state.is_idle() {
+            return;
+        }
         let Inner { connections, labels, .. } = &*self.inner;
         if let Some(late_at) = connections.late_at() {
-            labels.stragglers.name(self.straggler(hold, late_at, true));
+            labels.stragglers.name(self.straggler(hold, late_at, connections.end_of(self.id)));
         }
     }
 
-    fn straggler(&self, hold: Hold, now: Duration, let_go: bool) -> Straggler {
+    fn straggler(&self, hold: Hold, now: Duration, at_end: AtEnd) -> Straggler {
         let what = if hold == Hold::Upgraded { "upgraded" } else { "busy" };
         Straggler {
             holder: Holder::connection(self.id),
@@ -217,7 +222,7 @@ impl<S: Stream> Opened<S> {
             location: self.location,
             age: now.saturating_sub(self.since),
             thread: thread_of(&self.thread),
-            let_go,
+            at_end,
         }
     }
 }
@@ -258,14 +263,15 @@ impl<S: Stream> Open for Opened<S> {
     fn cut(&self) {
         let Some(gone) = self.state.cut() else { return };
         let late_at = self.inner.connections.late_at();
-        let late = gone.at_work.zip(late_at).map(|(hold, at)| self.straggler(hold, at, false));
+        let late = gone.at_work.zip(late_at).map(|(hold, at)| self.straggler(hold, at, AtEnd::StillHeld));
         self.account(gone);
         self.half_close(Half::Both);
         if let Some(late) = late {
             self.inner.labels.stragglers.name(late);
             // The thread that made it idle may have said so before it was named.
             if self.state.is_idle() {
-                self.inner.labels.stragglers.let_go(Holder::connection(self.id));
+                let at_end = self.inner.connections.end_of(self.id);
+                self.inner.labels.stragglers.let_go(Holder::connection(self.id), at_end);
             }
         }
     }

@@ -60,8 +60,15 @@ impl OwnedPass {
 #[must_use = "dropped at once, it admits nothing"]
 pub struct Labelled<P> {
     // Given back first: when the last pass wakes the driver, nobody is registered any more.
-    _registered: Registered,
+    registered: Registered,
     pass: P,
+}
+
+impl<P> Labelled<P> {
+    /// The future that holds it is about to be dropped before it is ready.
+    pub(crate) fn set_dropped(&mut self) {
+        self.registered.set_dropped();
+    }
 }
 
 /// The pass in it, to [`split`](Pass::split). The parts have no label.
@@ -256,7 +263,7 @@ impl<'a> LabelledWork<'a> {
         let inner = self.work.shutdown.inner();
         let since = inner.trigger.clock.now();
         let registered = inner.labels.register(self.label, self.work.class, location, since);
-        Labelled { _registered: registered, pass }
+        Labelled { registered, pass }
     }
 }
 

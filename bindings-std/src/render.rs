@@ -6,7 +6,7 @@ use std::time::Duration;
 use winddown_core::{Fate, Outcome, Priority, Unserved};
 
 use crate::Report;
-use crate::report::{Counting, StageReport};
+use crate::report::{AtEnd, Counting, StageReport};
 
 /// How many columns the bars have together.
 const WIDTH: u32 = 32;
@@ -69,10 +69,14 @@ impl Report {
 
     fn write_stragglers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for straggler in self.stragglers.iter() {
-            let held = if straggler.let_go { "let go late" } else { "still held" };
+            let at_end = match straggler.at_end {
+                AtEnd::StillHeld => "still held",
+                AtEnd::LetGo => "let go late",
+                AtEnd::Dropped => "dropped (what it started elsewhere may run on)",
+            };
             write!(
                 f,
-                "\n  late: {:?} ({}), {held}, {} old, from {}, thread {:?}",
+                "\n  late: {:?} ({}), {at_end}, {} old, from {}, thread {:?}",
                 straggler.label,
                 straggler.class,
                 Time(straggler.age),

@@ -116,8 +116,24 @@ pub struct Straggler {
     pub age: Duration,
     /// The name of the thread that it was admitted on, or its id.
     pub thread: String,
-    /// Whether it had let go by the end.
-    pub let_go: bool,
+    /// What was known of it at the end.
+    pub at_end: AtEnd,
+}
+
+/// What was known of a [`Straggler`] at the end.
+///
+/// The library sees passes and futures. It does not see the work that they stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AtEnd {
+    /// It still held its pass, so its work runs on. A future that had not returned from its `poll` is one of these.
+    StillHeld,
+    /// It had given its pass back itself, late. That is all of its work, if the pass was held until the end of the work.
+    LetGo,
+    /// Its future was dropped before it was ready: at its deadline by the library, or by its executor. What the future had started
+    /// elsewhere may run on: a child process, a closure on another thread, a spawned task. A pass that such work holds itself is
+    /// reported by itself ([`Tracked`](crate::Tracked) has an example).
+    Dropped,
 }
 
 /// The identity of a straggler, in the order of the report.

@@ -6,7 +6,7 @@ use std::mem;
 
 use winddown_core::InFlight;
 
-use crate::report::{Holder, Straggler};
+use crate::report::{AtEnd, Holder, Straggler};
 use crate::sync::{Arc, Mutex};
 
 /// The stragglers up to now.
@@ -41,7 +41,7 @@ impl Stragglers {
         }
         let place = *places.entry(straggler.holder).or_insert(named.len());
         if let Some(former) = named.get_mut(place) {
-            former.let_go = straggler.let_go;
+            former.at_end = straggler.at_end;
         } else {
             *count.of_mut(straggler.class) += 1;
             named.push(straggler);
@@ -49,10 +49,10 @@ impl Stragglers {
     }
 
     /// Says that this one has let go, if it was named.
-    pub(crate) fn let_go(&self, holder: Holder) {
+    pub(crate) fn let_go(&self, holder: Holder, at_end: AtEnd) {
         let mut list = self.list.lock();
         if let Some(&place) = list.places.get(&holder) {
-            list.named[place].let_go = true;
+            list.named[place].at_end = at_end;
         }
     }
 

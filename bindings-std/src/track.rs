@@ -19,8 +19,8 @@ use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
 ///
 /// It holds a labelled pass: the drain waits for it as its class says, and the report names it, should it be late. When the
 /// time of its class is over (for High its cap, for Critical the drain's deadline, for Low the end of the whole) the future in it is
-/// dropped, and this is ready with [`Lost::Late`]. One that does not return from its `poll` cannot be dropped; it is named all
-/// the same, and nobody waits for it any longer.
+/// dropped, and this is ready with [`Lost::Late`]. A future that does not return from its `poll` cannot be dropped: the report says
+/// that it still holds its pass, and the wind-down waits for it no longer.
 ///
 /// A panic is caught, and named in the [report](crate::Report::failures), also one from before the wind-down: the exit code
 /// is then not 0. To keep one to itself a task can catch it inside.
@@ -34,6 +34,36 @@ use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
 /// let upload = shutdown.work().label("upload of 17").track(async { 17 }).expect("running");
 /// // executor.spawn(upload)
 /// # assert_eq!(pin!(upload).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(17)));
+/// # Ok::<(), winddown::BuildError>(())
+/// ```
+///
+/// # Work that it starts elsewhere
+///
+/// Dropping a future stops the future, and not what it has started elsewhere: a child process, a closure on another thread, a task
+/// that it has spawned. So a straggler that was dropped is reported as [dropped](crate::AtEnd::Dropped), and not as one that has let
+/// go. There are two ways to do better:
+///
+/// - Have the work end when its handle is dropped. async-process kills a child that was spawned with `kill_on_drop(true)`. A task of
+///   async-task that is dropped ends at its next `await`.
+/// - Have the work hold a pass of its own until it ends. The drain then waits for it, and the report names it.
+///
+/// ```
+/// # use std::thread;
+/// use winddown::Shutdown;
+///
+/// let shutdown = Shutdown::builder().build()?;
+/// let pass = shutdown.work().label("archive of 17").enter_owned().expect("running");
+/// # let compress = || ();
+/// let request = shutdown.work().label("request 17").track(async move {
+///     let thread = thread::spawn(move || {
+///         compress(); // or waits for a child process
+///         drop(pass);
+///     });
+///     // and awaits the thread's answer
+///     # thread.join().expect("no panic");
+/// });
+/// # use std::{pin::pin, task::{Context, Waker}};
+/// # assert!(pin!(request.expect("running")).poll(&mut Context::from_waker(Waker::noop())).is_ready());
 /// # Ok::<(), winddown::BuildError>(())
 /// ```
 #[must_use = "a future does nothing unless it is polled"]
@@ -50,7 +80,7 @@ pub struct Tracked<F> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lost {
-    /// Its time was over, and it was dropped.
+    /// Its time was over, and its future was dropped. What the future had started elsewhere may run on.
     Late,
     /// It panicked, with this message.
     Panicked(String),
@@ -95,6 +125,9 @@ impl<F> Tracked<F> {
 
     /// Drops the future, and then gives the pass back.
     fn end<T>(&mut self, result: Result<T, Lost>) -> Poll<Result<T, Lost>> {
+        if let (Err(_), Some(pass)) = (&result, &mut self.pass) {
+            pass.set_dropped();
+        }
         let future = self.future.take();
         let dropped = hook::caught(|| drop(future)).map_err(|Panicked(message)| Lost::Panicked(message));
         let result = dropped.and(result);
@@ -113,6 +146,9 @@ impl<F> Drop for Tracked<F> {
     /// 1. The future is dropped.
     /// 2. The pass is given back.
     fn drop(&mut self) {
+        if let (Some(_), Some(pass)) = (&self.future, &mut self.pass) {
+            pass.set_dropped();
+        }
         drop(self.future.take());
         drop(self.pass.take());
     }

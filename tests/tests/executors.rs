@@ -11,7 +11,7 @@ use futures_executor::LocalPool;
 use futures_task::Spawn;
 use tokio::runtime::{Builder, Runtime};
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
-use winddown::{Budget, Fate, Lost, Milestone, Outcome, Part, Reason, Shutdown, Stage};
+use winddown::{AtEnd, Budget, Fate, Lost, Milestone, Outcome, Part, Reason, Shutdown, Stage};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 use winddown_tests::waker::poll;
@@ -175,7 +175,7 @@ fn is_over_in_time(run: Executor) {
                 let report = ended.await.report;
                 assert_outcome(&report, Outcome::StageAbandoned);
                 assert_eq!((report.exit_code(), report.took), (12, ms(9_500)));
-                assert_eq!((&*report.stragglers[0].label, report.stragglers[0].let_go), ("late", true));
+                assert_eq!((&*report.stragglers[0].label, report.stragglers[0].at_end), ("late", AtEnd::Dropped));
                 assert_eq!((report.failures.len(), report.failures[0].part), (1, Part::Task));
                 assert!(is_gone.await.is_err(), "dropped");
             }),

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
-use winddown::{Acceptor, Budget, Connection, Milestone, Outcome, Reason, Shutdown, lingering_close};
+use winddown::{Acceptor, AtEnd, Budget, Connection, Milestone, Outcome, Reason, Shutdown, lingering_close};
 use winddown_tests::child::Child;
 use winddown_tests::lines::{Fate, ask_once, read_line, serve, serve_all, without_a_pause};
 use winddown_tests::patience::must_end;
@@ -361,11 +361,11 @@ fn a4_what_never_ends_is_cut_and_named() {
         assert_eq!(stuck.join().unwrap(), ErrorKind::BrokenPipe);
         let report = shutdown.run().report;
         assert_outcome(&report, Outcome::DrainTimedOut);
-        let named: Vec<_> = report.stragglers.iter().map(|late| (&*late.label, late.let_go)).collect();
+        let named: Vec<_> = report.stragglers.iter().map(|late| (&*late.label, late.at_end)).collect();
         let peers = clients.map(|client| client.local_addr().unwrap());
         let expected = [
-            (&*format!("connection from {}, upgraded", peers[0]), true),
-            (&*format!("connection from {}, busy", peers[1]), true),
+            (&*format!("connection from {}, upgraded", peers[0]), AtEnd::LetGo),
+            (&*format!("connection from {}, busy", peers[1]), AtEnd::LetGo),
         ];
         assert_eq!(named, expected);
         assert_eq!(report.unlabelled.total(), 0);

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -35,6 +36,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Box<dyn Error>> {
     let shutdown = Shutdown::builder()
         .budget(args.budget()?)
         .signals()
+        // Ends the process even if a hook, which the main thread polls, is stuck.
+        .watchdog(Duration::from_millis(500))
         .observer(winddown_smol::lines_to(io::stdout()))
         .stage(Stage::new("logs").blocking(move || logs.close()))
         .stage(Stage::new("database").blocking(move || database.close()))

@@ -24,6 +24,10 @@ struct State<S: Stream> {
     /// Requests whose answers are not at their end.
     open: usize,
     busy: Option<OwnedBusy<S>>,
+    /// No answer will be written any more. `busy` becomes `answered` when no request is left.
+    over: bool,
+    /// Held until the connection is closed: the drain waits for it.
+    answered: Option<OwnedAnswered<S>>,
     /// HTTP/1, and every handshake: something was read that no request has come of yet.
     receiving: Option<OwnedReceiving<S>>,
     /// How far the handshake has come of what is around the connection.
@@ -65,8 +69,17 @@ impl<S: Stream> Flight<S> {
         // has begun.
         let _ = connection.poll_lingered(&Context::from_waker(Waker::noop()));
         let handshake = Handshake::Begun;
-        let state =
-            State { open: 0, busy: None, receiving: None, handshake, fresh: false, flushes: None, end: End::Open };
+        let state = State {
+            open: 0,
+            busy: None,
+            over: false,
+            answered: None,
+            receiving: None,
+            handshake,
+            fresh: false,
+            flushes: None,
+            end: End::Open,
+        };
         Arc::new(Self { connection, many, state: Mutex::new(state) })
     }
 
@@ -109,26 +122,32 @@ impl<S: Stream> Flight<S> {
     }
 
     /// No answer will be written any more: the last one is, or there is none. What the client still sends is no request.
-    ///
-    /// Hold the guard that this returns until the connection is closed: the drain waits for it. There is none if no request was under
-    /// way.
-    pub(super) fn answered(&self) -> Option<OwnedAnswered<S>> {
-        let mut state = self.state.lock();
-        let (busy, receiving) = (state.busy.take(), state.receiving.take());
-        drop(state);
+    pub(super) fn answered(&self) {
+        let receiving = self.state.lock().receiving.take();
         // Without the lock: this wakes the driver.
         drop(receiving);
-        if busy.is_none() {
-            self.connection.dismiss();
-        }
-        busy.map(OwnedBusy::answered)
+        // Has no effect if a request was under way.
+        self.connection.dismiss();
+        self.failed();
     }
 
     /// No answer will be written: a request was not whole, or was none. As [`answered`](Self::answered) if one was under way. Else
     /// nothing is said: bytes that were read stay those of a request that is not whole.
-    pub(super) fn failed(&self) -> Option<OwnedAnswered<S>> {
-        let busy = self.state.lock().busy.take();
-        busy.map(OwnedBusy::answered)
+    pub(super) fn failed(&self) {
+        self.state.lock().over = true;
+        self.settle();
+    }
+
+    /// If it is over and nothing is left of its requests, it is answered. On HTTP/2 their futures outlive what serves the connection,
+    /// and one may be in the middle of its `poll`.
+    fn settle(&self) {
+        let mut state = self.state.lock();
+        let busy = if state.over && state.open == 0 { state.busy.take() } else { None };
+        drop(state);
+        // Without the lock: this wakes the driver.
+        if let Some(answered) = busy.map(OwnedBusy::answered) {
+            self.state.lock().answered = Some(answered);
+        }
     }
 
     /// Whether it was closed for want of a request, and what its client still sends decides whether it is lost.
@@ -248,9 +267,14 @@ trait Under: Send + Sync {
 impl<S: Stream> Under for Flight<S> {
     fn ended(&self) {
         let mut state = self.state.lock();
+        if let Some(busy) = &state.busy {
+            // An answer that ends after the cut does not arrive: the service's future was dropped, or its body.
+            busy.set_dropped_if_cut();
+        }
         state.open -= 1;
         let flushes = if state.open == 0 { state.flushes.take() } else { None };
         drop(state);
+        self.settle();
         if let Some(flushes) = flushes {
             flushes.wake();
         }

@@ -1,6 +1,6 @@
 //! What the programs of the bindings have in common: calls, stages, passes with and without a label, and what a report says.
 
-use winddown::{Labelled, OwnedPass, Priority, Refused, Report, Shutdown};
+use winddown::{AtEnd, Labelled, OwnedPass, Priority, Refused, Report, Shutdown};
 
 use crate::scenarios::{Does, Row, Stage, Straggler, Summary};
 
@@ -127,7 +127,7 @@ pub(super) fn summary(report: &Report, at_work: usize) -> Summary {
         label: late.label.clone(),
         class: late.class,
         age: late.age,
-        let_go: late.let_go,
+        let_go: late.at_end != AtEnd::StillHeld,
     };
     Summary {
         reason: report.reason,

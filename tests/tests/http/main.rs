@@ -21,7 +21,7 @@ use hyper::{Request, Response};
 use smol::{Async, Executor, channel};
 use winddown::testing::{ManualClock, assert_clean, assert_outcome};
 use winddown_smol::http::{self, Protocol};
-use winddown_smol::{Budget, Exit, Incoming, Milestone, Outcome, Phase, Reason, Shutdown, Spawned, Tasks};
+use winddown_smol::{AtEnd, Budget, Exit, Incoming, Milestone, Outcome, Phase, Reason, Shutdown, Spawned, Tasks};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -369,44 +369,50 @@ fn a6_a_last_answer_arrives_whatever_else_was_sent() {
 }
 
 #[test]
-fn p6_a_service_that_hangs_is_cut_dropped_and_named() {
-    must_end(|| {
-        struct Seen(mpsc::Sender<()>);
-        impl Drop for Seen {
-            fn drop(&mut self) {
-                let _ = self.0.send(());
+fn p6_p7_a_service_that_hangs_is_cut_dropped_and_named() {
+    // One that does not look whether the client is still there, and one that does: the future is dropped here, or by hyper.
+    for half_close in [true, false] {
+        must_end(move || {
+            struct Seen(mpsc::Sender<()>);
+            impl Drop for Seen {
+                fn drop(&mut self) {
+                    let _ = self.0.send(());
+                }
             }
-        }
-        let (begun, has_begun) = mpsc::channel();
-        let (dropped, was_dropped) = mpsc::channel();
-        // One that does not look whether the client is still there.
-        let builder = |_| {
-            let mut builder = http1::Builder::new();
-            builder.half_close(true);
-            builder
-        };
-        let server = Server::with(builder, move |_| {
-            let seen = Seen(dropped.clone());
-            begun.send(()).unwrap();
-            async move {
-                let () = pending().await;
-                drop(seen);
-                Response::default()
-            }
+            let (begun, has_begun) = mpsc::channel();
+            let (dropped, was_dropped) = mpsc::channel();
+            let builder = move |_| {
+                let mut builder = http1::Builder::new();
+                builder.half_close(half_close);
+                builder
+            };
+            let server = Server::with(builder, move |_| {
+                let seen = Seen(dropped.clone());
+                begun.send(()).unwrap();
+                async move {
+                    let () = pending().await;
+                    drop(seen);
+                    Response::default()
+                }
+            });
+            let mut client = server.connect();
+            client.get("/");
+            has_begun.recv().unwrap();
+            server.refuse();
+            let exit = server.run_out();
+            assert_outcome(&exit.report, Outcome::DrainTimedOut);
+            assert_eq!(exit.code(), 11);
+            let [late] = &*exit.report.stragglers else { panic!("{}", exit.report) };
+            assert!(
+                late.label.starts_with("connection from 127.0.0.1:") && late.label.ends_with("busy"),
+                "{}",
+                late.label
+            );
+            assert_eq!(late.at_end, AtEnd::Dropped, "{}", exit.report);
+            was_dropped.recv().unwrap();
+            assert!(client.is_ended());
         });
-        let mut client = server.connect();
-        client.get("/");
-        has_begun.recv().unwrap();
-        server.refuse();
-        let exit = server.run_out();
-        assert_outcome(&exit.report, Outcome::DrainTimedOut);
-        assert_eq!(exit.code(), 11);
-        let [late] = &*exit.report.stragglers else { panic!("{}", exit.report) };
-        assert!(late.label.starts_with("connection from 127.0.0.1:") && late.label.ends_with("busy"), "{}", late.label);
-        assert!(late.let_go, "{}", exit.report);
-        was_dropped.recv().unwrap();
-        assert!(client.is_ended());
-    });
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
 use std::thread;
 
@@ -12,10 +12,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use smol::{Executor, channel};
 use winddown::testing::{assert_clean, assert_outcome};
-use winddown::{Outcome, Part, Phase};
-use winddown_smol::http;
+use winddown::{AtEnd, Outcome, Part, Phase};
+use winddown_smol::{Spawned, http};
 use winddown_tests::patience::must_end;
-use winddown_tests::steps::secs;
+use winddown_tests::steps::{ms, secs};
 
 use crate::frames::{DATA, END_STREAM, Frame, Frames, GOAWAY, HEADERS, RESET};
 use crate::{Server, echo, gated, late};
@@ -107,6 +107,106 @@ fn p3_after_the_goaways_only_streams_count() {
         let report = server.shutdown.threads().run().report;
         assert_clean(&report);
         assert_eq!((report.unserved.incomplete, report.unserved.lost), (0, 0), "{report}");
+    });
+}
+
+/// Each stream is a task of hyper's own, which ends a moment after the connection.
+#[test]
+fn p7_a_connection_with_a_stream_that_hangs_is_named_as_dropped() {
+    must_end(|| {
+        let (service, begun, open) = gated();
+        let server = Server::with(http2::Builder::new, service);
+        let mut client = Frames::connect(server.address);
+        client.get(1);
+        client.get(3);
+        begun.recv().unwrap();
+        begun.recv().unwrap();
+        server.refuse();
+        let exit = server.run_out();
+        assert_outcome(&exit.report, Outcome::DrainTimedOut);
+        let [late] = &*exit.report.stragglers else { panic!("{}", exit.report) };
+        assert_eq!(late.at_end, AtEnd::Dropped, "{}", exit.report);
+        drop((open, client));
+    });
+}
+
+/// A server whose service blocks in its `poll`.
+struct Blocking {
+    server: Server,
+    begun: mpsc::Receiver<()>,
+    /// The ends of tasks: of the connection's own, and of the stream's.
+    ended: mpsc::Receiver<()>,
+    go: mpsc::Sender<()>,
+}
+
+impl Blocking {
+    fn start() -> Self {
+        let (begins, begun) = mpsc::channel();
+        let (ends, ended) = mpsc::channel();
+        let (go, gone) = mpsc::channel();
+        let gone = Arc::new(Mutex::new(gone));
+        let executor = Arc::new(Executor::new());
+        let spawning = executor.clone();
+        let spawn = move |task: Spawned| {
+            let ends = ends.clone();
+            let task = async move {
+                task.await;
+                let _ = ends.send(());
+            };
+            spawning.spawn(task).detach();
+        };
+        let server = Server::spawning(&executor, spawn, |incoming, tasks| {
+            let service = service_fn(move |_| {
+                let (begins, gone) = (begins.clone(), gone.clone());
+                async move {
+                    begins.send(()).unwrap();
+                    gone.lock().unwrap().recv().unwrap();
+                    Ok::<_, Infallible>(Response::new(String::new()))
+                }
+            });
+            http::serve(incoming, http2::Builder::new(tasks.clone()), service, tasks)
+        });
+        Self { server, begun, ended, go }
+    }
+}
+
+/// hyper is done with a connection whose client has gone. A future on it that is being polled is not.
+#[test]
+fn p3_a_stream_that_is_being_polled_is_waited_for_when_its_client_has_gone() {
+    must_end(|| {
+        let Blocking { server, begun, ended, go } = Blocking::start();
+        let mut client = Frames::connect(server.address);
+        client.get(1);
+        begun.recv().unwrap();
+        server.refuse();
+        drop(client);
+        ended.recv().unwrap();
+        assert_eq!((server.shutdown.phase(), server.shutdown.in_flight().critical), (Phase::Draining, 1));
+        go.send(()).unwrap();
+        assert_clean(&server.shutdown.threads().run().report);
+    });
+}
+
+#[test]
+fn p7_a_connection_with_a_stream_that_is_being_polled_is_named_as_still_held() {
+    must_end(|| {
+        let Blocking { server, begun, ended, go } = Blocking::start();
+        let mut client = Frames::connect(server.address);
+        client.get(1);
+        begun.recv().unwrap();
+        server.refuse();
+        server.end_linger();
+        server.clock.wait_for_sleeper(secs(9));
+        server.clock.advance(ms(8_500));
+        ended.recv().unwrap();
+        server.clock.wait_for_sleeper(ms(9_500));
+        server.clock.advance(ms(500));
+        let report = server.shutdown.threads().run().report;
+        assert_outcome(&report, Outcome::DrainTimedOut);
+        let [late] = &*report.stragglers else { panic!("{report}") };
+        assert_eq!(late.at_end, AtEnd::StillHeld, "{report}");
+        go.send(()).unwrap();
+        drop(client);
     });
 }
 
@@ -232,7 +332,7 @@ impl hyper::body::Body for SlowToGo {
 fn an_answer_that_ends_behind_the_last_write_leaves_an_idle_connection() {
     must_end(|| {
         let (go, gates) = mpsc::channel();
-        let executor = std::sync::Arc::new(Executor::new());
+        let executor = Arc::new(Executor::new());
         let spawning = executor.clone();
         let spawn = move |task| spawning.spawn(task).detach();
         let server = Server::spawning(&executor, spawn, |incoming, tasks| {

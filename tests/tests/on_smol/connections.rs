@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use smol::block_on;
 use winddown::testing::{assert_clean, assert_outcome};
-use winddown_smol::{Connection, Milestone, Outcome, Reason, Shutdown};
+use winddown_smol::{AtEnd, Connection, Milestone, Outcome, Reason, Shutdown};
 use winddown_tests::lines::read_line;
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
@@ -96,11 +96,11 @@ fn a4_what_never_ends_is_cut_woken_and_named() {
         assert_eq!((endless.join().unwrap(), stuck.join().unwrap()), (0, ErrorKind::BrokenPipe));
         let report = block_on(shutdown.run()).report;
         assert_outcome(&report, Outcome::DrainTimedOut);
-        let named: Vec<_> = report.stragglers.iter().map(|late| (&*late.label, late.let_go)).collect();
+        let named: Vec<_> = report.stragglers.iter().map(|late| (&*late.label, late.at_end)).collect();
         let peers = clients.map(|client| client.local_addr().unwrap());
         let expected = [
-            (&*format!("connection from {}, upgraded", peers[0]), true),
-            (&*format!("connection from {}, busy", peers[1]), true),
+            (&*format!("connection from {}, upgraded", peers[0]), AtEnd::LetGo),
+            (&*format!("connection from {}, busy", peers[1]), AtEnd::LetGo),
         ];
         assert_eq!(named, expected);
         assert_eq!(report.unlabelled.total(), 0);

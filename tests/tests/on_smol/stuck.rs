@@ -1,4 +1,4 @@
-//! Who blocks the thread of an executor: the wind-down is over in time all the same (P6).
+//! A task or a hook that blocks the thread of an executor: the wind-down is over in time all the same (P6), and so is the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -6,7 +6,8 @@ use std::thread;
 
 use smol::LocalExecutor;
 use winddown::testing::assert_outcome;
-use winddown_smol::{Fate, Outcome, Reason, Stage};
+use winddown_smol::{AtEnd, Fate, Outcome, Reason, Stage};
+use winddown_tests::child::Child;
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -75,7 +76,7 @@ fn p6_a_task_that_blocks_the_only_thread_is_named_and_over_in_time() {
         assert_outcome(&report, Outcome::StageAbandoned);
         assert!(report.stages[0].problems[0].contains(file!()), "{report}");
         let [late] = &*report.stragglers else { panic!("{report}") };
-        assert_eq!((&*late.label, late.let_go, late.location.file()), ("import", false, file!()));
+        assert_eq!((&*late.label, late.at_end, late.location.file()), ("import", AtEnd::StillHeld, file!()));
         go.send(()).unwrap();
         // It was ready at its poll: that is its result, late as it is.
         assert_eq!(local.join().unwrap(), (12, Ok(5)));
@@ -113,8 +114,20 @@ fn p6_a_task_that_never_yields_is_named_and_run_ends_beside_it() {
         hooked.recv().unwrap();
         assert_outcome(&report, Outcome::DrainTimedOut);
         let [late] = &*report.stragglers else { panic!("{report}") };
-        assert_eq!((&*late.label, late.let_go, report.took), ("spinner", false, ms(8_500)));
+        assert_eq!((&*late.label, late.at_end, report.took), ("spinner", AtEnd::StillHeld, ms(8_500)));
         enough.store(true, Ordering::Relaxed);
         smol::block_on(task.unwrap()).unwrap();
     });
+}
+
+/// The main thread joins the executor's threads, and is itself one of them, or is not. Without the watchdog neither program ends.
+#[test]
+fn p6_a_usual_main_of_smol_with_a_stuck_task_on_every_thread_ends_with_the_report_s_code() {
+    for main in ["smol-macros-main", "easy-parallel-main"] {
+        let mut child = Child::start(env!("CARGO_BIN_EXE_victim"), &[main]);
+        child.wait_for("a task is stuck");
+        child.wait_for("a task is stuck");
+        child.signal(libc::SIGTERM);
+        child.end().assert_code(11).assert_said("finished: drain timed out");
+    }
 }

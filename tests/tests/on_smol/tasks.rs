@@ -11,7 +11,7 @@ use futures_lite::future::yield_now;
 use smol::{LocalExecutor, block_on, channel};
 use winddown::Part;
 use winddown::testing::{assert_clean, assert_outcome};
-use winddown_smol::{Lost, Milestone, Outcome, Phase, Priority, Reason, Refused, Shutdown};
+use winddown_smol::{AtEnd, Lost, Milestone, Outcome, Phase, Priority, Reason, Refused, Shutdown};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -139,7 +139,7 @@ fn p5_p7_a_late_task_is_dropped_at_the_deadline_of_its_class_and_named() {
         for straggler in report.stragglers.iter() {
             assert_eq!((straggler.location.file(), straggler.location.line()), (file!(), line));
             // Low is told when the report is made: by then it may have, or not.
-            assert!(straggler.let_go || straggler.class == Priority::Low, "{report}");
+            assert!(straggler.at_end == AtEnd::Dropped || straggler.class == Priority::Low, "{report}");
         }
     });
 }
@@ -229,7 +229,7 @@ fn p7_a_task_whose_destructor_panics_has_panicked_and_gives_its_pass_back() {
         assert_outcome(&report, Outcome::DrainTimedOut);
         let [failure] = &*report.failures else { panic!("{report}") };
         assert!(failure.part == Part::Task && failure.what.starts_with("3 tasks panicked"), "{report}");
-        assert!(report.stragglers[0].let_go, "{report}");
+        assert_eq!(report.stragglers[0].at_end, AtEnd::Dropped, "{report}");
     });
 }
 

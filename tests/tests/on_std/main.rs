@@ -12,6 +12,7 @@ mod kickers;
 mod report;
 mod strangers;
 mod streams;
+mod tracked;
 mod waiting;
 
 use std::thread;

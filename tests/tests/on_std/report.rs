@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use winddown::testing::{assert_clean, assert_outcome};
-use winddown::{Budget, Event, Notice, Outcome, Priority, Reason, Stage};
+use winddown::{AtEnd, Budget, Event, Notice, Outcome, Priority, Reason, Stage};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -74,7 +74,7 @@ fn stragglers_are_named_with_place_and_thread_and_in_the_text() {
         let report = shutdown.run().report;
         assert_outcome(&report, Outcome::DrainTimedOut);
         let [late] = &*report.stragglers else { panic!("{report}") };
-        assert_eq!((&*late.label, &*late.thread, late.age, late.let_go), ("slow", "tortoise", secs(9), true));
+        assert_eq!((&*late.label, &*late.thread, late.age, late.at_end), ("slow", "tortoise", secs(9), AtEnd::LetGo));
         assert_eq!((late.location.file(), late.location.line()), (file!(), line));
         assert_eq!(report.unlabelled.critical, 1, "the forgotten one has no name");
         let text = report.to_string();

@@ -39,6 +39,7 @@ fn main() -> Result<Exit, Box<dyn Error>> {
             .budget(Budget::default().overridden_by_env()?)
             .observer(|notice: &Notice| println!("{notice}"))
             .signals()
+            .watchdog(Duration::from_millis(500)) // ends the process even if a task is stuck
             .build()?;
         let listener = Async::<TcpListener>::bind(address)?;
         println!("https://{}/ is up", listener.get_ref().local_addr()?);

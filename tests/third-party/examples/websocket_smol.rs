@@ -13,7 +13,11 @@ use winddown_smol::{Budget, Connection, Exit, Incoming, Milestone, Shutdown, Tok
 
 fn main() -> Result<Exit, Box<dyn Error>> {
     smol::block_on(async {
-        let shutdown = Shutdown::builder().budget(Budget::new(Duration::from_secs(20))).signals().build()?;
+        let shutdown = Shutdown::builder()
+            .budget(Budget::new(Duration::from_secs(20)))
+            .signals()
+            .watchdog(Duration::from_millis(500)) // ends the process even if a task is stuck
+            .build()?;
         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
         let address = listener.get_ref().local_addr()?;
         let mut incoming = Incoming::new(listener, &shutdown)?;

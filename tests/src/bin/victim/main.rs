@@ -9,6 +9,8 @@ mod plain;
 mod queue;
 #[cfg(feature = "smol")]
 mod queue_on_smol;
+#[cfg(feature = "smol")]
+mod smol_mains;
 mod sockets;
 mod special;
 mod stripes;
@@ -61,6 +63,10 @@ fn main() -> Result<ExitCode, Anything> {
         "task" => special::task(&options),
         "ctrl-c" => special::ctrl_c(),
         "ctrl-c-dropped" => special::ctrl_c_dropped(),
+        #[cfg(feature = "smol")]
+        "smol-macros-main" => smol_mains::macros(),
+        #[cfg(feature = "smol")]
+        "easy-parallel-main" => smol_mains::parallel(),
         "environment" => Ok(special::environment()),
         other => Err(format!("no scenario {other:?}").into()),
     }
