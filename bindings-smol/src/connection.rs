@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_io::{Async, Timer};
+use async_io::Timer;
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 use winddown::{Lingering, OwnedBusy, Stream};
 
 use crate::Shutdown;
+use crate::reactor::Registered;
 
 /// A connection that the shutdown knows of, until this is dropped: [`winddown::Connection`], which it stands for, to be read
 /// and written by tasks. From an [`Incoming`](crate::Incoming), or made of any stream.
@@ -20,7 +21,7 @@ use crate::Shutdown;
 /// When it is told, lingered for and cut, a pending read or write is woken: reading ends, or fails.
 #[derive(Debug)]
 pub struct Connection<S: Stream> {
-    line: Async<winddown::Connection<S>>,
+    line: Registered<winddown::Connection<S>>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -35,7 +36,7 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(crate) fn of(connection: winddown::Connection<S>) -> io::Result<Self> {
-        Ok(Self { line: Async::new(connection)? })
+        Ok(Self { line: Registered::new(connection)? })
     }
 
     /// Gives the stream away, to a server that wants a socket of its own, as [`winddown::Connection::into_stream`] does. It does not
@@ -96,13 +97,13 @@ impl<S: Stream> Deref for Connection<S> {
 
 impl<S: Stream> AsyncRead for &Connection<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &self.line).poll_read(context, buffer)
+        Pin::new(&mut &*self.line).poll_read(context, buffer)
     }
 }
 
 impl<S: Stream> AsyncWrite for &Connection<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &self.line).poll_write(context, bytes)
+        Pin::new(&mut &*self.line).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,6 +11,7 @@ use async_io::{Async, Timer};
 use futures_lite::Stream;
 use winddown::{Acceptor, Cancelled, Listener, Milestone, Next};
 
+use crate::reactor::Registered;
 use crate::{Connection, Shutdown};
 
 /// The connections that a listener accepts, and its end without resetting anyone: [`winddown::Acceptor`], as a stream.
@@ -61,7 +62,7 @@ pub struct Incoming<L: Listener + Sync> {
 }
 
 struct Open<L: Listener + Sync> {
-    readiness: Async<Arc<L>>,
+    readiness: Registered<Arc<L>>,
     incoming: winddown::Incoming<Arc<L>>,
 }
 
@@ -102,7 +103,7 @@ impl<L: Listener + Sync> Incoming<L> {
     ) -> io::Result<Self> {
         let listener = Arc::new(listener.into_inner()?);
         let acceptor = configure(Acceptor::new(listener.clone(), shutdown)?)?;
-        let open = Open { readiness: Async::new_nonblocking(listener)?, incoming: acceptor.incoming() };
+        let open = Open { readiness: Registered::new_nonblocking(listener)?, incoming: acceptor.incoming() };
         let refusing = shutdown.token_at(Milestone::Refusing).cancelled();
         let shutdown = shutdown.clone();
         Ok(Self { open: Some(open), shutdown, refusing, told: false, timer: Timer::never() })

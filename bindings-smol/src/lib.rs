@@ -68,6 +68,8 @@ mod holding;
 pub mod http;
 #[cfg(unix)]
 mod incoming;
+#[cfg(unix)]
+mod reactor;
 mod shutdown;
 mod stage;
 mod task;

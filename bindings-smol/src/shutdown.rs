@@ -11,6 +11,13 @@ use crate::{Builder, Tasks};
 /// It is the same shutdown: [`threads`](Self::threads) gives the handle for those parts of the program that are threads,
 /// and one comes [`From`] the other. [`enter`](winddown::Shutdown::enter), [`token`](winddown::Shutdown::token),
 /// [`trigger`](winddown::Shutdown::trigger) and the like are that one's, and none of them blocks.
+///
+/// # Fork
+///
+/// A forked child has the same `epoll` instance as its parent, if the reactor was in use before: events that it polls for are lost
+/// to the parent. So it must poll no `Async` and no `Timer`, nor call `smol::block_on`. It winds down with
+/// [`threads`](Self::threads)`().run()`: that, and dropping an [`Incoming`](crate::Incoming) or a
+/// [`Connection`](crate::Connection), leaves the reactor alone. See [`winddown::Shutdown`] for the rest.
 #[derive(Clone, Debug)]
 pub struct Shutdown(winddown::Shutdown);
 

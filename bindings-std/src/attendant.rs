@@ -10,7 +10,7 @@ use crate::sync::Arc;
 
 /// A piece of work.
 pub(crate) enum Job {
-    /// The program refuses: wake the accept loops, and shut the listeners' doors.
+    /// The program refuses: shut the listeners' doors.
     #[cfg(unix)]
     ShutDoors,
     /// The linger is over: settle what is idle.
@@ -49,10 +49,7 @@ impl Inner {
     fn carry_out(self: &Arc<Self>, job: &Job) {
         let owners = match *job {
             #[cfg(unix)]
-            Job::ShutDoors => {
-                self.waiters.ring();
-                return self.doors.shut_all();
-            }
+            Job::ShutDoors => return self.doors.shut_all(),
             #[cfg(unix)]
             Job::CountQueues => return self.count_unserved(self.doors.count_queues()),
             Job::NameLate => return self.labels.name_late(),

@@ -90,7 +90,7 @@ impl<S: From<Shutdown>> Builder<S> {
     /// On Windows [`signals`](Self::signals) does this. On Unix there is seldom a reason to prefer it: it hears SIGINT
     /// only, on a thread more, and its handler can never be removed. After the drop its default action is imitated from
     /// that thread. It cannot be had together with [`signals`](Self::signals), nor with another use of `ctrlc` in the
-    /// program.
+    /// program. A forked child hears no interrupt, because that thread stayed with the parent.
     #[cfg(any(windows, feature = "ctrlc"))]
     pub fn ctrl_c(mut self) -> Self {
         self.wanted.ctrl_c = true;

@@ -205,7 +205,11 @@ impl<S: Stream> Connection<S> {
         let busy = self.guard(Hold::Upgraded)?;
         // A share: if it is the last, an acceptor that waits for a descriptor is told.
         let share = self.share();
-        let kicker = self.shutdown.kicker_at_refusal(move || goodbye(&share.stream));
+        let kicker = self.shutdown.kicker_at_refusal(move || {
+            if !share.is_inherited() {
+                goodbye(&share.stream);
+            }
+        });
         Ok(Upgraded::new(kicker, busy))
     }
 

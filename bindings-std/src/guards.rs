@@ -11,7 +11,7 @@ use winddown_core::{Hold, Refused};
 use crate::kicker::Kicker;
 use crate::open::{Opened, Share};
 use crate::pass::Admitted;
-use crate::stream::{Stream, lingering_close};
+use crate::stream::Stream;
 use crate::{OwnedPass, Pass};
 
 /// Counts among a connection's guards until it is dropped.
@@ -133,8 +133,7 @@ impl<'a, S: Stream> Busy<'a, S> {
     ///
     /// As for [`lingering_close`](crate::lingering_close).
     pub fn lingering_close(self, at_most: Duration) -> io::Result<()> {
-        let answered = self.answered();
-        lingering_close(&answered.0.opened().stream, at_most)
+        self.answered().0.opened().lingering_close(at_most)
     }
 }
 
@@ -175,8 +174,7 @@ impl<S: Stream> OwnedBusy<S> {
     ///
     /// As for [`lingering_close`](crate::lingering_close).
     pub fn lingering_close(self, at_most: Duration) -> io::Result<()> {
-        let answered = self.answered();
-        lingering_close(&answered.0.opened().stream, at_most)
+        self.answered().0.opened().lingering_close(at_most)
     }
 }
 

@@ -14,6 +14,9 @@ use crate::socket::{AcceptError, Listener};
 use crate::sync::Arc;
 use crate::{Connection, Stream};
 
+/// A8: the longest wait for descriptors, since others may free them.
+const SHORTAGE: Duration = Duration::from_millis(100);
+
 impl<L: Listener> Acceptor<L> {
     /// Blocks for each next connection, without a timer; ends when the program refuses and the queue is dry. It goes on
     /// accepting through the lame duck.
@@ -82,8 +85,6 @@ impl<L: Listener> Incoming<L> {
     ///
     /// The waker is kept, and woken, only where there are no descriptors.
     pub fn try_next(&mut self, waker: &Waker) -> Next<L::Stream> {
-        // A8: the longest wait for descriptors, since others may free them.
-        const AT_MOST: Duration = Duration::from_millis(100);
         loop {
             let Some(acceptor) = &self.acceptor else { return Next::End };
             let open = acceptor.open();
@@ -107,7 +108,7 @@ impl<L: Listener> Incoming<L> {
                     AcceptError::Shortage if self.starving => {
                         self.starving = false;
                         open.note_shortage(&error);
-                        return Next::Starving(Instant::now() + AT_MOST);
+                        return Next::Starving(Instant::now() + SHORTAGE);
                     }
                     // Once more, now that a connection that closes wakes this: one may have closed just before.
                     AcceptError::Shortage => {
@@ -146,7 +147,11 @@ impl<L: Listener> Iterator for Incoming<L> {
                     self.acceptor = None;
                     return None;
                 }
-                (Next::Nobody(until), Some(acceptor)) => acceptor.sleep(until),
+                (Next::Nobody(until), Some(acceptor)) => {
+                    if acceptor.sleep(until).is_err() {
+                        self.freed.wait(key, Some(SHORTAGE));
+                    }
+                }
                 (Next::Starving(until), _) => {
                     self.freed.wait(key, Some(until.saturating_duration_since(Instant::now())));
                 }

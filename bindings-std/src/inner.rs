@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::io;
 use std::panic::Location;
-use std::process;
 
 use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason, Unserved};
 
@@ -14,6 +13,7 @@ use crate::connections::Connections;
 use crate::doors::Doors;
 use crate::event_count::{Bell, EventCount};
 use crate::faults::Faults;
+use crate::fork::Process;
 use crate::hand_over::{HandOver, Task};
 use crate::helpers::{Helpers, Limits};
 use crate::hook::{HookEnd, Hooks, Trouble, caught};
@@ -70,7 +70,7 @@ pub(crate) struct Inner {
     #[cfg(test)]
     pub(crate) tripwire: AtomicU32,
     /// The process that the driver's thread is in.
-    process: u32,
+    process: Process,
 }
 
 /// What stays in place while there is a handle, or a wind-down under way.
@@ -150,7 +150,7 @@ impl Inner {
             keep: Mutex::default(),
             #[cfg(test)]
             tripwire: AtomicU32::new(0),
-            process: process::id(),
+            process: Process::current(),
             trigger,
         }
     }
@@ -273,7 +273,7 @@ impl Inner {
 
     /// Whether this is a child that was forked off: the driver's thread stayed with the parent.
     pub(crate) fn is_forked(&self) -> bool {
-        process::id() != self.process
+        !self.process.is_current()
     }
 
     pub(crate) fn keep_signals(&self, signals: Signals) {

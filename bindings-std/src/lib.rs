@@ -112,6 +112,7 @@ mod event_count;
 mod exit;
 mod faults;
 mod finish;
+mod fork;
 mod guards;
 mod hand_over;
 mod helpers;
@@ -165,6 +166,8 @@ pub use ended::Ended;
 pub use env::{EnvError, FromEnv};
 pub use error::{BuildError, SignalError};
 pub use exit::Exit;
+#[doc(hidden)]
+pub use fork::Process;
 pub use guards::{Answered, Busy, OwnedAnswered, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
 pub use holding::Holding;
 pub use hook::{HookError, HookResult};

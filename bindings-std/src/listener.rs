@@ -4,14 +4,13 @@
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::panic::Location;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
-use winddown_core::{AtRefusal, OnFailure, Priority};
+use winddown_core::{AtRefusal, Milestone, OnFailure, Priority};
 
 use crate::Shutdown;
 use crate::listening::{Holds, Listening};
@@ -83,7 +82,6 @@ pub struct Acceptor<L: Listener> {
     open: Option<Arc<Listening<L>>>,
     id: u64,
     pub(crate) shutdown: Shutdown,
-    bell: UnixStream,
     pub(crate) location: &'static Location<'static>,
 }
 
@@ -96,24 +94,20 @@ impl<L: Listener> Acceptor<L> {
     /// No descriptor is left to wake it with, or the listener cannot be examined.
     #[track_caller]
     pub fn new(listener: L, shutdown: &Shutdown) -> io::Result<Self> {
-        let (bell, rope) = UnixStream::pair()?;
-        rope.set_nonblocking(true)?;
         let inner = shutdown.inner();
-        let rope = Arc::new(rope);
+        let spare = inner.waiters.pipe(Milestone::Refusing)?.as_fd().try_clone_to_owned()?;
         let label = format!("listener on {}", listener.address());
         let location = Location::caller();
         let now = inner.trigger.clock.now();
         let registered = inner.labels.register(label.into(), Priority::Critical, location, now);
         // The pass first: a listener that is registered is waited for.
         let holds = Holds::new(registered, LatePass::enter(inner).ok());
-        let open = Arc::new(Listening::new(listener, inner, rope.clone(), holds)?);
+        let open = Arc::new(Listening::new(listener, inner, spare, holds)?);
         if let Some(member) = open.member {
             inner.doors.add_member(member);
         }
         let id = inner.doors.add(open.clone());
-        // After that: a driver that tells the refusal later finds that there are doors, and has the ropes rung.
-        inner.waiters.ring_at_refusal(&rope);
-        Ok(Self { open: Some(open), id, shutdown: shutdown.clone(), bell, location })
+        Ok(Self { open: Some(open), id, shutdown: shutdown.clone(), location })
     }
 
     /// Returns the address that the listener is bound to: after a bind to port 0, the port that the system chose.
@@ -216,18 +210,26 @@ impl<L: Listener> fmt::Debug for Acceptor<L> {
 }
 
 impl<L: Listener> Acceptor<L> {
-    /// Waits for a client, for the refusal, or for this time. Errors are reasons to look again: `poll` fails only
-    /// for a signal or want of memory.
-    pub(crate) fn sleep(&self, until: Option<Instant>) {
+    /// Waits for a client, for the refusal, or for this time. What `poll` says is a reason to look again: it fails only for a
+    /// signal or want of memory.
+    ///
+    /// # Errors
+    ///
+    /// A forked child has no descriptor left for a wake pipe of its own. (Its parent's would wake the parent's loop too.) Elsewhere
+    /// the pipe has been there since [`new`](Self::new).
+    pub(crate) fn sleep(&self, until: Option<Instant>) -> io::Result<()> {
         let listener = PollFd::from_borrowed_fd(self.open().listener.as_fd(), PollFlags::IN);
-        let bell = PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN);
         let _ = match until {
-            None => poll(&mut [listener, bell], None),
-            // The bell has rung for good.
+            None => {
+                let told = self.shutdown.inner().waiters.pipe(Milestone::Refusing)?;
+                poll(&mut [listener, PollFd::new(&told, PollFlags::IN)], None)
+            }
+            // The program refuses: the pipe has told for good.
             Some(until) => {
                 let left = until.saturating_duration_since(Instant::now());
                 poll(&mut [listener], left.try_into().ok().as_ref())
             }
         };
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use winddown_core::{AtRefusal, Door, DoorObserved, DoorStep, Empty, Group, Miles
 
 use crate::backlog;
 use crate::doors::Doorway;
+use crate::fork::Process;
 use crate::inner::Inner;
 use crate::label::Registered;
 use crate::pass::LatePass;
@@ -25,6 +26,8 @@ pub(crate) struct Listening<L> {
     /// Its number, if it may be in a group.
     pub(crate) member: Option<Inode>,
     inner: Arc<Inner>,
+    /// In a child of it, the listener is a copy, and the queue, the door and the group are its parent's.
+    process: Process,
     /// The zero of the door's times, which are the kernel's and not the manual clock's.
     epoch: Instant,
     end: Mutex<End>,
@@ -40,9 +43,8 @@ struct End {
     mode: Mode,
     /// It is counted among those that are left open.
     left_open: bool,
-    /// The end of the wake pipe that the driver writes to. It is closed to have a descriptor for counting the queue, if no other
-    /// is available.
-    rope: Option<Arc<UnixStream>>,
+    /// A descriptor to be closed if no other is available for counting the queue.
+    spare: Option<OwnedFd>,
     holds: Holds,
 }
 
@@ -71,7 +73,7 @@ impl Holds {
 }
 
 impl<L: Listener> Listening<L> {
-    pub(crate) fn new(listener: L, inner: &Arc<Inner>, rope: Arc<UnixStream>, holds: Holds) -> io::Result<Self> {
+    pub(crate) fn new(listener: L, inner: &Arc<Inner>, spare: OwnedFd, holds: Holds) -> io::Result<Self> {
         let member = listener.member()?;
         let end = End {
             door: Door::new(AtRefusal::Drain),
@@ -80,10 +82,11 @@ impl<L: Listener> Listening<L> {
             settled: false,
             mode: Mode::NonBlocking,
             left_open: false,
-            rope: Some(rope),
+            spare: Some(spare),
             holds,
         };
-        Ok(Self { listener, member, inner: inner.clone(), epoch: Instant::now(), end: Mutex::new(end) })
+        let (process, epoch) = (Process::current(), Instant::now());
+        Ok(Self { listener, member, inner: inner.clone(), process, epoch, end: Mutex::new(end) })
     }
 
     pub(crate) fn set_policy(&self, policy: AtRefusal) {
@@ -136,7 +139,7 @@ impl<L: Listener> Listening<L> {
 
     /// The listener is out of order, or its loop has panicked: tells it, once, unless the program refuses already.
     pub(crate) fn fail(&self, error: &dyn fmt::Display) {
-        if self.observe().refusing || self.inner.is_forked() {
+        if self.observe().refusing || !self.process.is_current() {
             return;
         }
         let policy = self.end.lock().on_failure.take();
@@ -167,8 +170,7 @@ impl<L: Listener> Listening<L> {
 
     /// Shuts the door. Says whether it could, and after how long clients that have connected are in the queue.
     fn shut_the_door(&self) -> (bool, Duration) {
-        if self.inner.is_forked() {
-            // It is the parent's door.
+        if !self.process.is_current() {
             return (false, Duration::ZERO);
         }
         match self.listener.shut_the_door() {
@@ -303,7 +305,7 @@ impl<L: Listener> Listening<L> {
         // Far beyond any backlog: where the door is open there may be always one more.
         const MOST: u64 = 1 << 16;
         let mut unserved = Unserved::NONE;
-        if !self.end.lock().door.loses_queue() || self.inner.is_forked() {
+        if !self.end.lock().door.loses_queue() || !self.process.is_current() {
             return unserved;
         }
         // It was dropped, perhaps, before its loop began.
@@ -329,8 +331,8 @@ impl<L: Listener> Listening<L> {
                     // With the one that was kept for this.
                     AcceptError::Shortage if troubles == 0 => {
                         troubles = 1;
-                        let rope = self.end.lock().rope.take();
-                        drop(rope);
+                        let spare = self.end.lock().spare.take();
+                        drop(spare);
                     }
                     AcceptError::Shortage => {
                         match backlog::length(&self.listener) {

@@ -11,10 +11,11 @@ use std::time::Duration;
 use winddown_core::{Await, ConnectionState, End, Entered, Gone, Hold, Milestone, Priority, Refused};
 
 use crate::connections::Open;
+use crate::fork::Process;
 use crate::inner::Inner;
 use crate::pass::Admitted;
 use crate::report::{AtEnd, Holder, Straggler, thread_of};
-use crate::stream::Stream;
+use crate::stream::{Stream, lingering_close};
 use crate::sync::{Arc, Mutex, thread};
 use crate::wait::wake_all;
 use crate::{OwnedPass, Pass};
@@ -24,6 +25,8 @@ pub(crate) struct Opened<S> {
     pub(crate) id: u64,
     pub(crate) stream: S,
     pub(crate) inner: Arc<Inner>,
+    /// In a child of it, the stream is a copy of its parent's.
+    process: Process,
     state: ConnectionState,
     ends: Mutex<Ends>,
     since: Duration,
@@ -46,6 +49,7 @@ impl<S: Stream> Opened<S> {
             id: inner.connections.next_id(),
             stream,
             inner: inner.clone(),
+            process: Process::current(),
             state: ConnectionState::new(),
             ends: Mutex::new(Ends::Finder),
             since: inner.trigger.clock.now(),
@@ -128,6 +132,11 @@ impl<S: Stream> Opened<S> {
         Some(began)
     }
 
+    /// Whether the connection is the parent's: it was made before this process was forked.
+    pub(crate) fn is_inherited(&self) -> bool {
+        !self.process.is_current()
+    }
+
     /// How many bytes have arrived that were not read. What cannot be asked (it is not a socket, or the system has no such
     /// call) has none.
     fn unread(&self) -> u64 {
@@ -172,8 +181,7 @@ impl<S: Stream> Opened<S> {
     }
 
     fn half_close(&self, half: Half) {
-        if self.inner.is_forked() {
-            // A forked child's copies are the parent's connections.
+        if self.is_inherited() {
             return;
         }
         match self.stream.half_close(half) {
@@ -185,12 +193,17 @@ impl<S: Stream> Opened<S> {
         }
     }
 
+    /// As [`lingering_close`], but a forked child leaves that to its parent.
+    pub(crate) fn lingering_close(&self, at_most: Duration) -> io::Result<()> {
+        if self.is_inherited() { Ok(()) } else { lingering_close(&self.stream, at_most) }
+    }
+
     /// It is gone: counts its client.
     fn account(&self, gone: Gone) {
         if gone.await_ended {
             self.inner.connections.end_await();
         }
-        if !self.inner.is_forked() {
+        if !self.is_inherited() {
             self.inner.count_unserved(gone.account.count(|| self.unread() > 0));
         }
     }

@@ -1,4 +1,4 @@
-//! The only code that meets operating-system signals. Unsafe code is here and nowhere else, each use with its reason.
+//! The only code that meets operating-system signals. Unsafe code is here, in `fork` and in `sockopt`, each use with its reason.
 
 use crate::SignalError;
 use crate::inner::Inner;
@@ -228,7 +228,7 @@ mod unix {
 
     /// On a thread of its own, for want of such a call.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    struct Ear(signal_hook::iterator::Handle);
+    struct Ear(signal_hook::iterator::Handle, crate::Process);
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     impl Ear {
@@ -238,11 +238,14 @@ mod unix {
             let inner = inner.clone();
             let listen = move || signals.forever().for_each(|signal| heard(signal, &inner));
             crate::sync::thread::Builder::new().name(crate::hook::thread_name("signal")).spawn(listen)?;
-            Ok(Self(handle))
+            Ok(Self(handle, crate::Process::current()))
         }
 
         fn remove(&self) {
-            self.0.close();
+            // In a forked child the thread, and the pipe that this writes to, are the parent's.
+            if self.1.is_current() {
+                self.0.close();
+            }
         }
     }
 }

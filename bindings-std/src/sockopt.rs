@@ -1,4 +1,4 @@
-//! Socket options that no crate here has a safe call for. Together with `signal` the only unsafe code of the library. Not here: what
+//! Socket options that no crate here has a safe call for. Together with `signal` and `fork` the only unsafe code of the library. Not here: what
 //! the options mean (`backlog`, `socket`).
 
 use std::io;

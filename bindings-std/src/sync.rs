@@ -4,7 +4,7 @@
 //! checker's (`winddown_loom`), or those of a scheduler that a fuzzer leads (`winddown_shuttle`). CONTRIBUTING.md says
 //! how the two are run.
 
-#[cfg(any(unix, windows))]
+#[cfg(any(windows, feature = "ctrlc"))]
 pub(crate) use std::sync::Weak;
 pub(crate) use std::sync::{Arc, atomic::Ordering};
 
@@ -33,12 +33,12 @@ pub(crate) use explored::*;
 
 /// For statics, which belong to the process and outlive every exploration.
 pub(crate) mod of_process {
-    #[cfg(unix)]
-    pub(crate) use std::sync::atomic::AtomicBool;
     #[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
     pub(crate) use std::sync::atomic::AtomicU8;
     #[cfg(not(any(winddown_loom, winddown_shuttle)))]
     pub(crate) use std::sync::atomic::AtomicUsize;
+    #[cfg(unix)]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
     pub(crate) use std::sync::atomic::{compiler_fence, fence};
 
     #[cfg(any(windows, feature = "ctrlc"))]

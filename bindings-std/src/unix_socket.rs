@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process;
+
+use crate::fork::Process;
 
 /// A Unix listener that has bound its socket file itself, and removes it when it is dropped: in an
 /// [`Acceptor`](crate::Acceptor), once its queue is empty.
@@ -34,7 +35,7 @@ pub struct UnixSocket {
     path: PathBuf,
     /// The file's device and number.
     file: (u64, u64),
-    process: u32,
+    process: Process,
 }
 
 impl UnixSocket {
@@ -49,7 +50,7 @@ impl UnixSocket {
         let path = std::path::absolute(path)?;
         let listener = UnixListener::bind(&path)?;
         let file = identity(&path)?;
-        Ok(Self { listener, path, file, process: process::id() })
+        Ok(Self { listener, path, file, process: Process::current() })
     }
 
     /// Returns the listener.
@@ -73,7 +74,7 @@ impl AsFd for UnixSocket {
 impl Drop for UnixSocket {
     /// Removes the file before the listener is closed, so that no client finds a file to which no program listens.
     fn drop(&mut self) {
-        if self.process == process::id() && identity(&self.path).is_ok_and(|file| file == self.file) {
+        if self.process.is_current() && identity(&self.path).is_ok_and(|file| file == self.file) {
             // It was there a moment ago; if it is gone now, that is what was wanted.
             let _ = fs::remove_file(&self.path);
         }

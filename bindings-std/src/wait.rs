@@ -8,7 +8,7 @@ mod wake;
 
 use std::collections::BTreeMap;
 #[cfg(unix)]
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
@@ -26,8 +26,6 @@ use self::wake::Wakes;
 pub(crate) use self::wake::{Due, wake_all};
 use crate::clock::Clock;
 use crate::event_count::EventCount;
-#[cfg(unix)]
-use crate::sync::Weak;
 use crate::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering};
 
 #[cfg(feature = "crossbeam-channel")]
@@ -65,9 +63,6 @@ struct Lists {
     /// A channel for each milestone that somebody asked for.
     #[cfg(feature = "crossbeam-channel")]
     channels: BTreeMap<Milestone, Channel>,
-    /// Rung after the refusal.
-    #[cfg(unix)]
-    ropes: Vec<Weak<UnixStream>>,
     #[cfg(unix)]
     pipes: Pipes,
     wakes: Wakes,
@@ -93,7 +88,7 @@ impl Waiters {
     /// Lets go everybody who waits for this milestone or an earlier one, but for the wakers, which it hands over.
     pub(crate) fn reach(&self, milestone: Milestone) -> Due {
         // Release pairs with `has_reached`: who is let go sees what the driver did before.
-        self.reached.store(milestone as u32, Ordering::Release);
+        self.reached.fetch_max(milestone as u32, Ordering::Release);
         self.announce(milestone)
     }
 
@@ -203,27 +198,6 @@ impl Waiters {
         writer.into_iter().for_each(pipe::Writer::tell);
         Ok(reader)
     }
-
-    /// The program refuses: writes into the ropes.
-    #[cfg(unix)]
-    pub(crate) fn ring(&self) {
-        let ropes = mem::take(&mut self.lists.lock().ropes);
-        ropes.iter().for_each(ring);
-    }
-
-    /// Writes a byte into `rope` when the program refuses: for who waits for descriptors. It must not block.
-    #[cfg(unix)]
-    pub(crate) fn ring_at_refusal(&self, rope: &Arc<UnixStream>) {
-        let mut lists = self.lists.lock();
-        lists.ropes.retain(|rope| rope.strong_count() > 0);
-        let rope = Arc::downgrade(rope);
-        if lists.taken >= Some(Milestone::Refusing) {
-            drop(lists);
-            ring(&rope);
-        } else {
-            lists.ropes.push(rope);
-        }
-    }
 }
 
 /// Takes out what belongs to this milestone and to earlier ones.
@@ -232,11 +206,4 @@ fn up_to<T>(lists: &mut BTreeMap<Milestone, T>, milestone: Milestone) -> BTreeMa
     let mut taken = mem::replace(lists, later);
     taken.extend(lists.remove_entry(&milestone));
     taken
-}
-
-/// A rope that is gone has nobody to ring for.
-#[cfg(unix)]
-fn ring(rope: &Weak<UnixStream>) {
-    let rope = rope.upgrade();
-    let _ = rope.map(|rope| (&*rope).write(&[0]));
 }

@@ -64,6 +64,13 @@ pub fn alarm(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
+/// Ends the process and runs nothing more of it: for a forked child, in which an `exit` may wait for a lock of the standard library's
+/// that another thread of the parent held.
+pub fn exit_now(code: u8) -> ! {
+    // SAFETY: _exit takes a number, and never returns.
+    unsafe { libc::_exit(code.into()) }
+}
+
 /// Forks. 0 in the child.
 ///
 /// # Errors
@@ -78,6 +85,33 @@ pub unsafe fn fork() -> io::Result<libc::pid_t> {
     let pid = unsafe { libc::fork() };
     check(pid)?;
     Ok(pid)
+}
+
+/// Forks by the system call alone, as `_Fork` does: no handler of `pthread_atfork` runs. 0 in the child.
+///
+/// # Errors
+///
+/// What the system says.
+///
+/// # Safety
+///
+/// As for [`fork`], and the C library does not know that this is another process: its locks are as they were, too.
+pub unsafe fn fork_without_handlers() -> io::Result<libc::pid_t> {
+    // SAFETY: as the caller says. With these arguments `clone` is `fork`, on every architecture.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    check(pid)?;
+    Ok(pid)
+}
+
+/// Has the next child be process 1 of a new PID namespace.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn leave_process_ids() -> io::Result<()> {
+    // SAFETY: unshare takes a number.
+    check(unsafe { libc::unshare(libc::CLONE_NEWPID) })
 }
 
 /// Has a thread run a signal handler that does nothing (SIGUSR2's), whatever it waits in.
@@ -255,16 +289,34 @@ pub fn with_default_signals(command: &mut Command) -> &mut Command {
 /// # Errors
 ///
 /// What the system says.
+pub fn refuse_membarrier() -> io::Result<()> {
+    refuse(libc::SYS_membarrier)
+}
+
+/// As [`refuse_membarrier`], for `madvise(2)`.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn refuse_madvise() -> io::Result<()> {
+    refuse(libc::SYS_madvise)
+}
+
+/// As [`refuse_membarrier`], for any system call.
+///
+/// # Errors
+///
+/// What the system says.
 ///
 /// # Panics
 ///
 /// Where numbers of system calls do not fit a filter: nowhere.
-pub fn refuse_membarrier() -> io::Result<()> {
+fn refuse(system_call: libc::c_long) -> io::Result<()> {
     let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
     let [load, equal, answer] =
         [libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ, libc::BPF_RET]
             .map(|code| u16::try_from(code).expect("a filter's instruction"));
-    let number = u32::try_from(libc::SYS_membarrier).expect("a system call's number");
+    let number = u32::try_from(system_call).expect("a system call's number");
     let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
     // The system call's number is the first word.
     let mut program = [

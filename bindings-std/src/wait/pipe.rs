@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::Shutdown as Half;
 use std::os::unix::net::UnixStream;
-use std::process;
 
 use winddown_core::Milestone;
 
+use crate::fork::Process;
 use crate::sync::Arc;
 
 /// The pipes that were made.
@@ -23,19 +23,19 @@ pub(super) struct Pipe {
     reader: Arc<UnixStream>,
     /// `None`: it has told.
     writer: Option<Writer>,
-    process: u32,
+    process: Process,
 }
 
 /// The end that tells.
 pub(super) struct Writer {
     end: UnixStream,
-    process: u32,
+    process: Process,
 }
 
 impl Pipe {
     pub(super) fn new() -> io::Result<Self> {
         let (end, reader) = UnixStream::pair()?;
-        let process = process::id();
+        let process = Process::current();
         Ok(Self { reader: Arc::new(reader), writer: Some(Writer { end, process }), process })
     }
 
@@ -46,7 +46,7 @@ impl Pipe {
 
 impl Writer {
     pub(super) fn tell(self) {
-        if self.process == process::id() {
+        if self.process.is_current() {
             // Fails only if it has been shut down already.
             let _ = self.end.shutdown(Half::Write);
         }
@@ -56,7 +56,7 @@ impl Writer {
 impl Pipes {
     /// Returns the reading end of this milestone's pipe, if this process has made one.
     pub(super) fn find(&self, milestone: Milestone) -> Option<Arc<UnixStream>> {
-        let pipe = self.0.get(&milestone).filter(|pipe| pipe.process == process::id())?;
+        let pipe = self.0.get(&milestone).filter(|pipe| pipe.process.is_current())?;
         Some(pipe.reader())
     }
 

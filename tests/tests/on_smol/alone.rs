@@ -50,7 +50,9 @@ fn hooks_that_are_awaited_need_no_thread_beside_those_of_the_build() {
     });
     assert_clean(&exit.report);
     for _ in 0..3 {
-        assert_eq!(hooks.recv().unwrap(), ["wd:attendant", "wd:calls", "wd:driver", "wd:hooks"]);
+        let names = hooks.recv().unwrap();
+        let kept = ["wd:attendant", "wd:calls", "wd:driver", "wd:hooks"];
+        assert!(names.iter().all(|name| kept.contains(&&**name)), "{names:?}");
     }
 
     // That the names are seen at all: where nobody awaits, there is one for each.

@@ -74,8 +74,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: the driver tells the tokens first and then says what is reached",
         file: WAIT,
-        from: "        self.reached.store(milestone as u32, Ordering::Release);\n        self.announce(milestone)",
-        to: "        let due = self.announce(milestone);\n        self.reached.store(milestone as u32, Ordering::Release);\n        due",
+        from: "        self.reached.fetch_max(milestone as u32, Ordering::Release);\n        self.announce(milestone)",
+        to: "        let due = self.announce(milestone);\n        self.reached.fetch_max(milestone as u32, Ordering::Release);\n        due",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
         says: "deadlock",
     },
@@ -114,8 +114,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "what was done before a milestone is not published with it",
         file: WAIT,
-        from: "self.reached.store(milestone as u32, Ordering::Release);",
-        to: "self.reached.store(milestone as u32, Ordering::Relaxed);",
+        from: "self.reached.fetch_max(milestone as u32, Ordering::Release);",
+        to: "self.reached.fetch_max(milestone as u32, Ordering::Relaxed);",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
         says: "told, and cannot see why",
     },

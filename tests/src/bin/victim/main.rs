@@ -3,6 +3,10 @@
 //! It says "ready" when a signal may come, a line for everything that happens, and its report; and it does what it is
 //! told on standard input: `release` lets go of the passes it holds.
 
+mod forked;
+mod forked_at;
+#[cfg(feature = "smol")]
+mod forked_on_smol;
 mod group;
 mod leaks;
 mod plain;
@@ -54,6 +58,13 @@ fn main() -> Result<ExitCode, Anything> {
         "forked" => special::forked(),
         "forked-descriptor" => special::forked_descriptor(),
         "forked-counting" => stripes::forked(),
+        "forked-accepting" => forked::accepting(),
+        "forked-with-the-same-id" => forked::with_the_same_id(),
+        "forked-undetected" => forked::undetected(&options),
+        "forked-serving" => forked::serving(),
+        "forked-at" => forked_at::forked_at(&options),
+        #[cfg(feature = "smol")]
+        "forked-on-smol" => forked_on_smol::forked_on_smol(),
         "unfenced" => stripes::unfenced(),
         "unfenced-later" => stripes::unfenced_later(),
         "leaks" => leaks::run(&options),
