@@ -71,3 +71,84 @@ impl winddown_core::Notify for Bell {
         self.0.notify();
     }
 }
+
+// An explorer has models of it.
+#[cfg(all(test, not(any(winddown_loom, winddown_shuttle))))]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    const SLEEPERS: u64 = 6;
+    const ROUNDS: u64 = 5_000;
+    /// Long enough for any machine: no sleeper's time runs out.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A number that only grows, and an event count that announces it.
+    #[derive(Default)]
+    struct Figure {
+        value: AtomicU64,
+        changed: EventCount,
+    }
+
+    impl Figure {
+        fn add_one(&self) {
+            // Relaxed: published by `notify`, and brought by `key`.
+            self.value.fetch_add(1, Ordering::Relaxed);
+            self.changed.notify();
+        }
+
+        /// Sleeps until the number is at least `value`, for at most `timeout` at a time.
+        fn wait_for(&self, value: u64, timeout: Duration) {
+            let began = Instant::now();
+            loop {
+                let key = self.changed.key();
+                if self.value.load(Ordering::Relaxed) >= value {
+                    return;
+                }
+                assert!(began.elapsed() < PATIENCE, "P4: asleep beyond a notification");
+                self.changed.wait(key, Some(timeout));
+            }
+        }
+    }
+
+    /// P4: each turn of one notifier wakes all sleepers, and the notifier sleeps until each of them has notified it. Every third
+    /// sleeper sleeps for moments only, again and again. With `WINDDOWN_STRESS_SECONDS` set it goes on for so long.
+    #[test]
+    fn p4_no_sleeper_sleeps_beyond_a_notification() {
+        let seconds = std::env::var("WINDDOWN_STRESS_SECONDS").map_or(0, |value| value.parse().expect("whole seconds"));
+        let began = Instant::now();
+        while {
+            let (turn, told) = (Figure::default(), Figure::default());
+            thread::scope(|scope| {
+                for sleeper in 0..SLEEPERS {
+                    let (turn, told) = (&turn, &told);
+                    scope.spawn(move || {
+                        for round in 1..=ROUNDS {
+                            let moment = Duration::from_micros(round % 50);
+                            turn.wait_for(round, if sleeper % 3 == 0 { moment } else { PATIENCE });
+                            told.add_one();
+                        }
+                    });
+                }
+                for round in 1..=ROUNDS {
+                    turn.add_one();
+                    told.wait_for(round * SLEEPERS, PATIENCE);
+                }
+            });
+            began.elapsed() < Duration::from_secs(seconds)
+        } {}
+    }
+
+    #[test]
+    fn a_wait_with_an_old_key_returns_at_once() {
+        let event = EventCount::default();
+        let key = event.key();
+        event.notify();
+        let began = Instant::now();
+        event.wait(key, Some(PATIENCE));
+        assert!(began.elapsed() < PATIENCE);
+    }
+}

@@ -5,11 +5,10 @@ use std::time::Duration;
 use winddown_core::{StripeSet, StripedGate, Stripes};
 
 use crate::event_count::Bell;
-use crate::sync::of_process::{compiler_fence, fence};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, Ordering, full_fence, light_fence};
 
 /// How many threads have a line of their own at a time, in the whole process. More of them share lines.
-pub(crate) const STRIPES: usize = if cfg!(any(winddown_loom, winddown_shuttle)) { 1 } else { StripeSet::LEN };
+pub(crate) const STRIPES: usize = StripeSet::LEN;
 
 /// The gate that a shutdown's work goes through.
 pub(crate) type Gate = StripedGate<ThreadStripes, Bell, STRIPES>;
@@ -61,7 +60,7 @@ impl Stripes for ThreadStripes {
     /// Nothing at run time: the compiler keeps the store before the load, and the heavy barrier the processor.
     #[inline]
     fn light_barrier(&self) {
-        compiler_fence(Ordering::SeqCst);
+        light_fence(Ordering::SeqCst);
     }
 
     /// `membarrier(2)`: when it returns, every thread of the process has been through a full fence since it was called.
@@ -73,18 +72,17 @@ impl Stripes for ThreadStripes {
     fn heavy_barrier(&self) {
         if Self::are_owned() {
             // Its own fence: with one thread the kernel has nothing to do, and does nothing.
-            fence(Ordering::SeqCst);
+            full_fence(Ordering::SeqCst);
             if !barrier::expedited() {
                 self.waited.store(true, Ordering::Relaxed); // see `has_waited`
                 std::thread::sleep(PAUSE);
             }
-            fence(Ordering::SeqCst);
+            full_fence(Ordering::SeqCst);
         }
     }
 }
 
-// Elsewhere everybody shares. Android has the barrier, but no thread-locals that are there to a thread's very end. (What is
-// explored is sharing, too: the owners' half is, in core's models.)
+// Elsewhere everybody shares. Android has the barrier, but no thread-locals that are there to a thread's very end.
 #[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
 mod barrier {
     use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
@@ -123,7 +121,32 @@ mod barrier {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle)))))]
+#[cfg(any(winddown_loom, winddown_shuttle))]
+mod barrier {
+    use std::cell::Cell;
+
+    std::thread_local! {
+        /// A real thread's: an explorer runs all threads of an execution on one of those.
+        pub(super) static GRANTED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Then the full fences on both sides are the barrier.
+    pub(super) fn is_expedited() -> bool {
+        GRANTED.get()
+    }
+
+    pub(super) fn expedited() -> bool {
+        true
+    }
+}
+
+/// See `testing`.
+#[cfg(any(winddown_loom, winddown_shuttle))]
+pub(crate) fn grant_the_barrier(granted: bool) {
+    barrier::GRANTED.set(granted);
+}
+
+#[cfg(not(any(all(target_os = "linux", not(target_env = "ohos")), winddown_loom, winddown_shuttle)))]
 mod barrier {
     pub(super) fn is_expedited() -> bool {
         false
@@ -134,7 +157,6 @@ mod barrier {
     }
 }
 
-#[cfg(not(any(winddown_loom, winddown_shuttle)))]
 mod threads {
     use std::cell::Cell;
 
@@ -143,24 +165,27 @@ mod threads {
     use super::{STRIPES, barrier};
     use crate::sync::Ordering;
     use crate::sync::of_process::AtomicUsize;
+    use crate::sync::{statics, thread_locals};
 
-    static FREE: StripeSet = StripeSet::new();
+    statics! {
+        static FREE: StripeSet = StripeSet::new();
 
-    /// Deals the stripes out to those who share.
-    static SHARERS: AtomicUsize = AtomicUsize::new(0);
+        /// Deals the stripes out to those who share.
+        static SHARERS: AtomicUsize = AtomicUsize::new(0);
+    }
 
     /// A thread that has not asked.
     const NONE: usize = usize::MAX;
 
-    thread_local! {
+    thread_locals! {
         /// Its own, or from `STRIPES` on one that it shares. Without a destructor, so it can be read to the thread's very end.
-        static STRIPE: Cell<usize> = const { Cell::new(NONE) };
-        static OWNER: Owner = const { Owner };
+        static STRIPE: Cell<usize> = Cell::new(NONE);
+        static OWNER: Owner = Owner(Cell::new(NONE));
     }
 
     #[inline]
     pub(super) fn stripe() -> Stripe {
-        match STRIPE.get() {
+        match STRIPE.with(Cell::get) {
             own if own < STRIPES => Stripe::own(own),
             NONE => choose(),
             shared => Stripe::shared(shared),
@@ -171,27 +196,36 @@ mod threads {
     #[cold]
     fn choose() -> Stripe {
         // Should its destructors be running, there is nobody to give a stripe back.
-        let can_own = barrier::is_expedited() && OWNER.try_with(|_| ()).is_ok();
-        let own = if can_own { FREE.claim() } else { None };
-        own.map_or_else(share, |own| STRIPE.set(own));
+        let own = if barrier::is_expedited() { OWNER.try_with(Owner::claim).ok().flatten() } else { None };
+        STRIPE.with(|stripe| stripe.set(own.unwrap_or_else(shared)));
         stripe()
     }
 
-    fn share() {
+    fn shared() -> usize {
         // Relaxed: any number will do.
-        let turn = SHARERS.fetch_add(1, Ordering::Relaxed) % STRIPES;
-        STRIPE.set(STRIPES + turn);
+        STRIPES + SHARERS.fetch_add(1, Ordering::Relaxed) % STRIPES
     }
 
-    /// Gives the thread's stripe back when the thread ends.
-    struct Owner;
+    /// Gives the thread's own stripe back when the thread ends.
+    struct Owner(Cell<usize>);
 
+    impl Owner {
+        fn claim(&self) -> Option<usize> {
+            let own = FREE.claim()?;
+            self.0.set(own);
+            Some(own)
+        }
+    }
+
+    // Not under loom, which destroys statics before the main thread's locals.
+    #[cfg(not(winddown_loom))]
     impl Drop for Owner {
         fn drop(&mut self) {
-            let own = STRIPE.get();
+            let own = self.0.get();
             if own < STRIPES {
                 // First: destructors that come later may hold passes, and by then the stripe may be another thread's.
-                share();
+                // (Under a scheduler this thread-local may be gone.)
+                let _ = STRIPE.try_with(|stripe| stripe.set(shared()));
                 FREE.give_back(own);
             }
         }
@@ -236,12 +270,5 @@ mod threads {
             stripes.dedup();
             assert!(owners == stripes.len() && owners > STRIPES / 2, "{owners} have {} stripes", stripes.len());
         }
-    }
-}
-
-#[cfg(any(winddown_loom, winddown_shuttle))]
-mod threads {
-    pub(super) fn stripe() -> winddown_core::Stripe {
-        winddown_core::Stripe::shared(0)
     }
 }

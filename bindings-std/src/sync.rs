@@ -13,6 +13,7 @@ pub(crate) use std::sync::{Arc, atomic::Ordering};
 #[cfg(not(any(winddown_loom, winddown_shuttle)))]
 mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{compiler_fence as light_fence, fence as full_fence};
     pub(crate) use std::sync::{Arc as CountedArc, OnceLock, mpsc};
     pub(crate) use std::thread;
 
@@ -22,6 +23,22 @@ mod real {
     pub(crate) fn look(word: &AtomicU64) -> u64 {
         word.load(super::Ordering::Relaxed)
     }
+
+    /// Declares statics of types that the explorers replace.
+    macro_rules! statics {
+        ($($(#[$attr:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+            $($(#[$attr])* static $name: $type = $value;)*
+        };
+    }
+    pub(crate) use statics;
+
+    /// Declares thread-locals of types that the explorers replace, each with a constant to begin with.
+    macro_rules! thread_locals {
+        ($($(#[$attr:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+            std::thread_local! { $($(#[$attr])* static $name: $type = const { $value };)* }
+        };
+    }
+    pub(crate) use thread_locals;
 }
 #[cfg(not(any(winddown_loom, winddown_shuttle)))]
 pub(crate) use real::*;
@@ -35,11 +52,9 @@ pub(crate) use explored::*;
 pub(crate) mod of_process {
     #[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
     pub(crate) use std::sync::atomic::AtomicU8;
-    #[cfg(not(any(winddown_loom, winddown_shuttle)))]
     pub(crate) use std::sync::atomic::AtomicUsize;
     #[cfg(unix)]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
-    pub(crate) use std::sync::atomic::{compiler_fence, fence};
 
     #[cfg(any(windows, feature = "ctrlc"))]
     pub(crate) use parking_lot::Mutex;

@@ -114,6 +114,14 @@ impl ManualClock {
     }
 }
 
+/// Says whether threads own stripes, as where `membarrier(2)` is granted, or all share: for explorations. To be called when an
+/// execution begins.
+#[cfg(any(winddown_loom, winddown_shuttle))]
+#[doc(hidden)]
+pub fn grant_the_barrier(granted: bool) {
+    crate::stripe::grant_the_barrier(granted);
+}
+
 /// What a signal's handler does, and nothing else: for explorations, which have no signals.
 #[cfg(any(winddown_loom, winddown_shuttle))]
 #[doc(hidden)]

@@ -87,7 +87,10 @@ pub struct StripeSet {
 
 impl StripeSet {
     /// How many numbers there are, from 0 on.
-    pub const LEN: usize = usize::BITS as usize;
+    // Two where interleavings are explored: enough for owners, with sharers beside them, and every sum is short.
+    pub const LEN: usize = if cfg!(any(winddown_loom, winddown_shuttle)) { 2 } else { usize::BITS as usize };
+
+    const ALL: usize = usize::MAX >> (usize::BITS as usize - Self::LEN);
 
     const_unless_loom! {
         /// All of them free.
@@ -102,7 +105,7 @@ impl StripeSet {
     pub fn claim(&self) -> Option<usize> {
         // Acquire pairs with the release in `give_back`: the last owner's counts. The loads order nothing.
         let claimed = self.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
-            (taken != usize::MAX).then(|| taken | 1 << taken.trailing_ones())
+            (taken != Self::ALL).then(|| taken | 1 << taken.trailing_ones())
         });
         claimed.ok().map(|taken| taken.trailing_ones() as usize)
     }

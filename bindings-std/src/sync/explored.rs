@@ -7,12 +7,14 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 #[cfg(winddown_loom)]
-use loom as explorer;
+pub(crate) use loom as explorer;
 #[cfg(winddown_shuttle)]
-use shuttle as explorer;
+pub(crate) use shuttle as explorer;
 
 pub(crate) use explorer::sync::Arc as CountedArc;
 pub(crate) use explorer::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+// No explorer has a barrier that reaches other threads. So the light barrier is a full fence, too.
+pub(crate) use explorer::sync::atomic::{fence as full_fence, fence as light_fence};
 pub(crate) use explorer::sync::mpsc;
 pub(crate) use explorer::thread;
 
@@ -21,6 +23,22 @@ pub(crate) use explorer::thread;
 pub(crate) fn look(word: &AtomicU64) -> u64 {
     word.fetch_add(0, super::Ordering::Relaxed)
 }
+
+/// Declares statics that begin anew with every execution.
+macro_rules! statics {
+    ($($(#[$attr:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $crate::sync::explorer::lazy_static! { $($(#[$attr])* static ref $name: $type = $value;)* }
+    };
+}
+pub(crate) use statics;
+
+/// Declares thread-locals.
+macro_rules! thread_locals {
+    ($($(#[$attr:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $crate::sync::explorer::thread_local! { $($(#[$attr])* static $name: $type = $value;)* }
+    };
+}
+pub(crate) use thread_locals;
 
 /// In the shape of `parking_lot::Mutex`.
 pub(crate) struct Mutex<T>(explorer::sync::Mutex<T>);

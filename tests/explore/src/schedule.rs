@@ -1,10 +1,12 @@
 //! The scheduler that does what bytes say.
 
 use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, MaxSteps, Runner};
+use winddown::testing::grant_the_barrier;
 
 use super::Race;
 use super::core_alone::locked;
@@ -22,7 +24,12 @@ pub(super) fn run(race: Race, choices: &[u8]) -> usize {
     config.max_steps = MaxSteps::FailAfter(100_000);
     config.silence_warnings = true;
     let scheduler = Bytes { choices: choices.to_vec(), next: 0, left: 0, executions: 0 };
-    Runner::new(scheduler, config).run(move || race.run())
+    let executions = AtomicUsize::new(0);
+    Runner::new(scheduler, config).run(move || {
+        // Every second time threads have stripes of their own.
+        grant_the_barrier(executions.fetch_add(1, Ordering::Relaxed) % 2 == 0);
+        race.run();
+    })
 }
 
 /// Each choice among several takes a byte. Seven of eight, and all when every byte was taken once, let go on who runs, if

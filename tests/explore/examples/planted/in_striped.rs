@@ -5,6 +5,7 @@ use super::Explorer::{Loom, Races};
 
 const STRIPED: &str = "core/src/striped.rs";
 const STRIPES: &str = "core/src/stripes.rs";
+const STRIPE: &str = "bindings-std/src/stripe.rs";
 
 /// Those in its protocol and its orders.
 pub(super) const IN_STRIPED: &[Bug] = &[
@@ -271,5 +272,37 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         to: "self.taken.fetch_and(!(1 << (number % Self::LEN)), Ordering::Relaxed);",
         by: Loom("gate::a_stripe_that_is_given_back"),
         says: "self.gate.is_drained() && self.gate.in_flight() == 0",
+    },
+    Bug {
+        what: "P3, P4: only the first stripe is summed",
+        file: STRIPED,
+        from: "        self.lines.iter().map(",
+        to: "        self.lines.iter().take(1).map(",
+        by: Loom("shutdown::passes_on_two_shared_stripes_against_the_driver"),
+        says: "deadlock",
+    },
+    Bug {
+        what: "P4: nothing keeps the count of a thread that owns its stripe before its look",
+        file: STRIPE,
+        from: "        light_fence(Ordering::SeqCst);\n",
+        to: "",
+        by: Loom("shutdown::passes_on_two_owned_stripes_against_the_driver"),
+        says: "deadlock",
+    },
+    Bug {
+        what: "P4: the driver's barrier does nothing",
+        file: STRIPE,
+        from: "        if Self::are_owned() {\n            // Its own",
+        to: "        if !Self::are_owned() {\n            // Its own",
+        by: Loom("shutdown::passes_on_two_owned_stripes_against_the_driver"),
+        says: "deadlock",
+    },
+    Bug {
+        what: "P3, P4: two threads own the same stripe",
+        file: STRIPE,
+        from: "            let own = FREE.claim()?;\n",
+        to: "            let own = FREE.claim().map(|_| 0)?;\n",
+        by: Races,
+        says: "deadlock",
     },
 ];

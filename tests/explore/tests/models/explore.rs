@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use loom::model::Builder;
+use winddown::testing::grant_the_barrier;
 
 /// Explores `model` in every interleaving with at most `preemptions` switches away from a thread that could go on
 /// (`None`: in every one there is). The variable `WINDDOWN_PREEMPTIONS` allows as many more.
@@ -32,6 +33,7 @@ pub(crate) fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync
     builder.preemption_bound = preemptions.map(|preemptions| preemptions + more);
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
+        grant_the_barrier(false);
         model();
     });
     let executions = executions.load(Ordering::Relaxed);

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crossbeam_channel::TryRecvError;
 use loom::thread;
-use winddown::testing::{ManualClock, assert_clean, assert_outcome};
-use winddown::{Budget, Forced, Milestone, Outcome, Phase, Priority, Reason, Shutdown};
+use winddown::testing::{ManualClock, assert_clean, assert_outcome, grant_the_barrier};
+use winddown::{Budget, Counting, Forced, Milestone, Outcome, Phase, Priority, Reason, Shutdown};
 
 use crate::explore::{Witness, explore};
 
@@ -102,6 +102,47 @@ fn work_against_the_driver(class: Priority) {
         assert_clean(report);
         assert!(!admitted || seen == 1, "over, and the work is not seen");
         assert!(report.refused <= u64::from(!admitted), "refused somebody who was admitted");
+    });
+}
+
+/// P2, P3, P4: a pass is taken on one thread and dropped on another, which asks for a second pass. So passes are counted on two
+/// stripes: shared ones, or ones that the threads own (with full fences).
+#[test]
+fn passes_on_two_shared_stripes_against_the_driver() {
+    passes_on_two_stripes_against_the_driver(false);
+}
+
+#[test]
+fn passes_on_two_owned_stripes_against_the_driver() {
+    passes_on_two_stripes_against_the_driver(true);
+}
+
+fn passes_on_two_stripes_against_the_driver(owned: bool) {
+    explore(Some(1), move || {
+        grant_the_barrier(owned);
+        let shutdown = shutdown();
+        let pass = shutdown.enter_owned().unwrap();
+        let work = Arc::new(Witness::new());
+        let (theirs, handle) = (work.clone(), shutdown.clone());
+        let worker = thread::spawn(move || {
+            let another = handle.enter();
+            assert!(another.is_ok() || handle.is_shutting_down(), "refused while running");
+            assert_ne!(handle.phase(), Phase::Done, "over, with a pass alive");
+            theirs.note(1);
+            drop(pass);
+            if another.is_ok() {
+                assert_ne!(handle.phase(), Phase::Done, "over, with a pass alive");
+                theirs.note(2);
+            }
+            1 + usize::from(another.is_ok())
+        });
+        assert!(shutdown.trigger(Reason::Requested));
+        let exit = shutdown.run();
+        let seen = work.seen();
+        assert_eq!(seen, worker.join().unwrap(), "over, and the work is not seen");
+        assert_clean(&exit.report);
+        let counting = if owned { Counting::Striped } else { Counting::Shared };
+        assert_eq!((exit.report.counting, exit.report.admitted), (counting, seen as u64));
     });
 }
 

@@ -1,5 +1,7 @@
 //! What the threads of a program are made of: instructions, and the methods that write them.
 
+use std::sync::atomic::Ordering;
+
 /// As many as a program may have.
 pub(crate) const WORDS: usize = 11;
 
@@ -13,14 +15,16 @@ pub(crate) struct Local {
     pub(crate) sum: i8,
 }
 
+/// The orders are those that the library asks for. To an x86 they are all the same; `shipped` compares them.
 #[derive(Clone, Copy)]
 pub(crate) enum Op {
-    Load(Word, fn(&mut Local, i8)),
+    Load(Word, Ordering, fn(&mut Local, i8)),
     Store(Word, i8),
-    /// A plain load, an addition and a plain store: in one step, which is the same where nobody else writes the word.
-    Increment(Word),
+    /// A plain load, an addition and a plain store, of this order: in one step, which is the same where nobody else writes the
+    /// word.
+    Increment(Word, Ordering),
     /// A locked instruction: what becomes of the word, and what the thread makes of the value before.
-    Update(Word, fn(Local, i8) -> i8, fn(&mut Local, i8)),
+    Update(Word, Ordering, fn(Local, i8) -> i8, fn(&mut Local, i8)),
     /// A load that goes on when it finds something.
     Await(Word),
     Fence,
@@ -28,6 +32,8 @@ pub(crate) enum Op {
     BeginBarrier,
     EndBarrier,
     // What follows touches no memory, and is a part of the step before.
+    /// A fence for the compiler: an x86 does nothing.
+    LightBarrier,
     /// Goes on here if that is so, and otherwise there. Everything remembered is forgotten.
     Branch(fn(Local) -> bool, u16),
     Jump(u16),
@@ -41,6 +47,8 @@ pub(crate) enum Event {
     Admitted,
     /// Whoever has a pass begins to give it back.
     Leaves,
+    /// Counted, and refused.
+    Undone,
     Rings,
 }
 
@@ -53,12 +61,12 @@ impl Code {
         self.0.push(op);
     }
 
-    pub(crate) fn look(&mut self, word: Word) {
-        self.push(Op::Load(word, |local, value| local.seen = value));
+    pub(crate) fn look(&mut self, word: Word, order: Ordering) {
+        self.push(Op::Load(word, order, |local, value| local.seen = value));
     }
 
-    pub(crate) fn update(&mut self, word: Word, new: fn(Local, i8) -> i8) {
-        self.push(Op::Update(word, new, |local, old| local.seen = old));
+    pub(crate) fn update(&mut self, word: Word, order: Ordering, new: fn(Local, i8) -> i8) {
+        self.push(Op::Update(word, order, new, |local, old| local.seen = old));
     }
 
     pub(crate) fn when(&mut self, so: fn(Local) -> bool, then: impl FnOnce(&mut Self)) {
@@ -86,7 +94,9 @@ impl Code {
     }
 
     fn writes(&self, word: Word) -> bool {
-        self.0.iter().any(|op| matches!(op, Op::Store(to, _) | Op::Increment(to) | Op::Update(to, ..) if *to == word))
+        self.0
+            .iter()
+            .any(|op| matches!(op, Op::Store(to, _) | Op::Increment(to, _) | Op::Update(to, ..) if *to == word))
     }
 }
 
@@ -101,7 +111,7 @@ impl Program {
     pub(crate) fn check(&self) {
         for (_, code) in &self.threads {
             for op in &code.0 {
-                let Op::Increment(word) = op else { continue };
+                let Op::Increment(word, _) = op else { continue };
                 let others = self.threads.iter().filter(|(_, other)| !std::ptr::eq(other, code) && other.writes(*word));
                 assert_eq!(others.count(), 0, "{}: {} has two owners", self.name, self.words[usize::from(word.0)]);
             }

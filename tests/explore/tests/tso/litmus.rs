@@ -3,6 +3,8 @@
 //! Two threads say what they have seen, and somebody rings unless it is what only a weak memory shows. So that outcome is a
 //! lost wake.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::code::{Code, Event, Op, Program, WORDS, Word};
 use crate::machine::Violation;
 use crate::search::search;
@@ -21,7 +23,7 @@ const NEW: i8 = 2;
 fn both_see_nothing(a: (&[Op], Word), b: (&[Op], Word)) -> bool {
     let tells = |(begin, seen): (&[Op], Word), to: Word| {
         let mut code = Code(begin.to_vec());
-        code.look(seen);
+        code.look(seen, Relaxed);
         code.either(
             |local| local.seen == 0,
             |code| code.push(Op::Store(to, OLD)),
@@ -53,13 +55,13 @@ fn both_see_nothing(a: (&[Op], Word), b: (&[Op], Word)) -> bool {
 }
 
 fn locked(word: Word) -> Op {
-    Op::Update(word, |_, old| old + 1, |_, _| ())
+    Op::Update(word, Relaxed, |_, old| old + 1, |_, _| ())
 }
 
 #[test]
 fn a_load_overtakes_a_store_to_another_word() {
     assert!(both_see_nothing((&[Op::Store(X, 1)], Y), (&[Op::Store(Y, 1)], X)));
-    assert!(both_see_nothing((&[Op::Increment(X)], Y), (&[Op::Increment(Y)], X)));
+    assert!(both_see_nothing((&[Op::Increment(X, Relaxed)], Y), (&[Op::Increment(Y, Relaxed)], X)));
     assert!(both_see_nothing((&[Op::Store(X, 1), Op::Fence], Y), (&[Op::Store(Y, 1)], X)), "one fence is not enough");
     assert!(both_see_nothing((&[Op::Fence, Op::Store(X, 1)], Y), (&[Op::Fence, Op::Store(Y, 1)], X)), "too early");
 }

@@ -119,13 +119,13 @@ impl State {
         let op = *code.get(usize::from(self.threads[thread].next))?;
         let empty = self.threads[thread].buffer[0] == Entry::NONE;
         match op {
-            Op::Load(word, then) => {
+            Op::Load(word, _, then) => {
                 let value = self.seen_by(thread, word);
                 then(&mut self.threads[thread].local, value);
             }
             Op::Store(word, value) => self.store(thread, word, value),
-            Op::Increment(word) => self.store(thread, word, self.seen_by(thread, word) + 1),
-            Op::Update(word, new, then) if empty => {
+            Op::Increment(word, _) => self.store(thread, word, self.seen_by(thread, word) + 1),
+            Op::Update(word, _, new, then) if empty => {
                 let (local, memory) = (&mut self.threads[thread].local, &mut self.memory[usize::from(word.0)]);
                 let old = *memory;
                 *memory = new(*local, old);
@@ -139,7 +139,7 @@ impl State {
             Op::BeginBarrier if empty => self.unfenced = ((1 << program.threads.len()) - 1) & !(1 << thread),
             Op::EndBarrier if self.unfenced == 0 => {}
             Op::Update(..) | Op::Fence | Op::BeginBarrier | Op::EndBarrier => return None,
-            Op::Branch(..) | Op::Jump(_) | Op::Note(_) => unreachable!("no code begins with it"),
+            Op::LightBarrier | Op::Branch(..) | Op::Jump(_) | Op::Note(_) => unreachable!("no code begins with it"),
         }
         self.threads[thread].next += 1;
         self.go_on(code, thread);
@@ -156,6 +156,7 @@ impl State {
                     *local = Local::default();
                 }
                 Some(Op::Jump(there)) => *next = *there,
+                Some(Op::LightBarrier) => *next += 1,
                 Some(Op::Note(event)) => {
                     *next += 1;
                     self.note(*event);
@@ -174,6 +175,7 @@ impl State {
                 }
             }
             Event::Leaves => self.alive -= 1,
+            Event::Undone => {}
             Event::Rings => {
                 self.rung += 1;
                 if self.alive > 0 {
@@ -214,13 +216,13 @@ impl State {
         let word = |word: Word| program.words[usize::from(word.0)];
         let at = |state: &Self, of: Word| state.memory[usize::from(of.0)];
         let act = |op: Op| match op {
-            Op::Load(from, _) | Op::Await(from) => format!("reads {} = {}", word(from), self.seen_by(thread, from)),
-            Op::Store(to, _) | Op::Increment(to) => format!("stores {} = {}", word(to), after.seen_by(thread, to)),
+            Op::Load(from, ..) | Op::Await(from) => format!("reads {} = {}", word(from), self.seen_by(thread, from)),
+            Op::Store(to, _) | Op::Increment(to, _) => format!("stores {} = {}", word(to), after.seen_by(thread, to)),
             Op::Update(to, ..) => format!("updates {} from {} to {}", word(to), at(self, to), at(after, to)),
             Op::Fence => "is fenced".to_owned(),
             Op::BeginBarrier => "begins the barrier".to_owned(),
             Op::EndBarrier => "ends the barrier".to_owned(),
-            Op::Branch(..) | Op::Jump(_) | Op::Note(_) => unreachable!("no step"),
+            Op::LightBarrier | Op::Branch(..) | Op::Jump(_) | Op::Note(_) => unreachable!("no step"),
         };
         let did = match (kind, buffer[0].store()) {
             (Kind::Act, _) => act(code.0[usize::from(*next)]),

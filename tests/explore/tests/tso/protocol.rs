@@ -3,13 +3,15 @@
 //! Each slot has a pair of counters that only grow: who enters or leaves counts on the slot of the thread that acts. A
 //! thread's own slot is written by plain stores; a shared one by locked additions, and the closer marks its counters.
 
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+
 use crate::code::{Code, Event, Local, Op, Word};
 
 /// 0 while running, then 1.
-const PHASE: Word = Word(0);
+pub(crate) const PHASE: Word = Word(0);
 /// Slow leavers so far, and from the publication on `BIAS` more, less those who were inside then.
-const LATE: Word = Word(1);
-const DRAINED: Word = Word(2);
+pub(crate) const LATE: Word = Word(1);
+pub(crate) const DRAINED: Word = Word(2);
 /// For passes that are handed to another thread, and back.
 pub(crate) const MESSAGE: Word = Word(3);
 pub(crate) const REPLY: Word = Word(4);
@@ -17,9 +19,9 @@ pub(crate) const REPLY: Word = Word(4);
 const SLOTS: u8 = 5;
 
 /// Above what is ever counted here.
-const BIAS: i8 = 64;
+pub(crate) const BIAS: i8 = 64;
 /// What the closer marks the counters of a shared slot with.
-const CLOSED: i8 = 32;
+pub(crate) const CLOSED: i8 = 32;
 
 /// The protocol, and mistakes in it: `main.rs` says what each one is.
 #[derive(Clone, Copy, PartialEq)]
@@ -39,7 +41,7 @@ pub(crate) enum Variant {
     RungByAll,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Slot {
     /// One thread's.
     Own,
@@ -73,13 +75,18 @@ fn marked(local: Local) -> bool {
     local.seen & CLOSED != 0
 }
 
-fn add_entered(local: &mut Local, value: i8) {
-    local.sum += value & !CLOSED;
+/// One of a slot's two counters, and how it is summed.
+#[derive(Clone, Copy)]
+struct Side {
+    word: fn(At) -> Word,
+    add: fn(&mut Local, i8),
+    load: Ordering,
+    mark: Ordering,
 }
 
-fn add_left(local: &mut Local, value: i8) {
-    local.sum -= value & !CLOSED;
-}
+const LEFT: Side = Side { word: left, add: |local, value| local.sum -= value & !CLOSED, load: Acquire, mark: Acquire };
+const ENTERED: Side =
+    Side { word: entered, add: |local, value| local.sum += value & !CLOSED, load: Relaxed, mark: Release };
 
 impl Gate {
     fn is(&self, variant: Variant) -> bool {
@@ -100,35 +107,37 @@ impl Gate {
             admitted(code);
         };
         let undo = |code: &mut Code| {
+            code.push(Op::Note(Event::Undone));
             self.count_out(code, at, None);
             refused(code);
         };
         let count = |code: &mut Code| match self.slot(at) {
             Slot::Own => {
-                code.push(Op::Increment(entered(at)));
+                code.push(Op::Increment(entered(at), Relaxed));
                 if self.is(Variant::EnterLooksFirst) {
                     return admitted(code);
                 }
                 if self.is(Variant::FenceOnEnterOnly) {
                     code.push(Op::Fence);
                 }
-                code.look(PHASE);
+                code.push(Op::LightBarrier);
+                code.look(PHASE, Acquire);
                 code.either(running, admitted, undo);
             }
             Slot::Shared => {
-                code.update(entered(at), |_, old| old + 1);
+                code.update(entered(at), Acquire, |_, old| old + 1);
                 code.either(marked, undo, admitted);
             }
         };
-        code.look(PHASE);
+        code.look(PHASE, Acquire);
         code.either(running, count, &refused);
     }
 
     /// A second pass beside one that the thread has.
     pub(crate) fn split(&self, code: &mut Code, at: At) {
         match self.slot(at) {
-            Slot::Own => code.push(Op::Increment(entered(at))),
-            Slot::Shared => code.update(entered(at), |_, old| old + 1),
+            Slot::Own => code.push(Op::Increment(entered(at), Relaxed)),
+            Slot::Shared => code.update(entered(at), Relaxed, |_, old| old + 1),
         }
         code.push(Op::Note(Event::Admitted));
     }
@@ -142,41 +151,42 @@ impl Gate {
         let note = |code: &mut Code| code.0.extend(note.map(Op::Note));
         match self.slot(at) {
             Slot::Own if self.is(Variant::LeaveLooksFirst) => {
-                code.look(PHASE);
+                code.look(PHASE, Acquire);
                 note(code);
-                code.push(Op::Increment(left(at)));
+                code.push(Op::Increment(left(at), Release));
                 code.either(running, |_| (), |code| self.leave_late(code));
             }
             Slot::Own if self.is(Variant::LateFirst) => {
-                code.look(PHASE);
+                code.look(PHASE, Acquire);
                 note(code);
-                let count = |code: &mut Code| code.push(Op::Increment(left(at)));
+                let count = |code: &mut Code| code.push(Op::Increment(left(at), Release));
                 let quick = |code: &mut Code| {
                     count(code);
-                    code.look(PHASE);
+                    code.look(PHASE, Acquire);
                     code.either(running, |_| (), |code| self.leave_late(code));
                 };
                 let late = |code: &mut Code| {
-                    code.update(LATE, |_, old| old + 1);
+                    code.update(LATE, AcqRel, |_, old| old + 1);
                     count(code);
                     code.when(|local| local.seen + 1 >= BIAS, |code| self.settle(code));
                 };
                 code.either(running, quick, late);
             }
             Slot::Own => {
-                code.push(Op::Increment(left(at)));
+                code.push(Op::Increment(left(at), Release));
                 note(code);
-                code.look(PHASE);
+                code.push(Op::LightBarrier);
+                code.look(PHASE, Acquire);
                 code.either(running, |_| (), |code| self.leave_late(code));
             }
             Slot::Shared if self.is(Variant::NoClosedBit) => {
-                code.look(PHASE);
+                code.look(PHASE, Acquire);
                 note(code);
-                code.push(Op::Update(left(at), |_, old| old + 1, |_, _| ()));
+                code.push(Op::Update(left(at), Release, |_, old| old + 1, |_, _| ()));
                 code.either(running, |_| (), |code| self.leave_late(code));
             }
             Slot::Shared => {
-                code.update(left(at), |_, old| old + 1);
+                code.update(left(at), Release, |_, old| old + 1);
                 note(code);
                 code.when(marked, |code| self.leave_late(code));
             }
@@ -184,33 +194,44 @@ impl Gate {
     }
 
     fn leave_late(&self, code: &mut Code) {
-        code.update(LATE, |_, old| old + 1);
-        let published = |local: Local| local.seen + 1 >= BIAS;
-        let so = if self.is(Variant::SettledBeforePublication) { |_: Local| true } else { published };
-        code.when(so, |code| self.settle(code));
+        code.look(LATE, Relaxed);
+        let paid = |code: &mut Code| {
+            code.push(Op::Update(LATE, AcqRel, |_, old| old, |_, _| ()));
+            self.settle(code);
+        };
+        let unpaid = |code: &mut Code| {
+            code.update(LATE, AcqRel, |_, old| old + 1);
+            let published = |local: Local| local.seen + 1 >= BIAS;
+            let so = if self.is(Variant::SettledBeforePublication) { |_: Local| true } else { published };
+            code.when(so, |code| self.settle(code));
+        };
+        code.either(|local| local.seen >= BIAS, paid, unpaid);
     }
 
     pub(crate) fn close(&self, code: &mut Code) {
         if self.is(Variant::BarrierFirst) {
             self.barrier(code);
         }
-        code.update(PHASE, |_, _| 1);
+        code.update(PHASE, AcqRel, |_, _| 1);
         code.when(running, |code| {
             if !self.is(Variant::BarrierFirst) {
                 self.barrier(code);
             }
-            self.sum(code, |code, word, slot, add| match slot {
+            self.sum(code, |code, at, side| match self.slot(at) {
                 Slot::Shared if !self.is(Variant::NoClosedBit) => {
-                    code.push(Op::Update(word, |_, old| old | CLOSED, add));
+                    code.push(Op::Update((side.word)(at), side.mark, |_, old| old | CLOSED, side.add));
                 }
-                _ => code.push(Op::Load(word, add)),
+                _ => code.push(Op::Load((side.word)(at), side.load, side.add)),
             });
+            code.push(Op::Load(LATE, Relaxed, |_, value| assert!(value < BIAS, "published twice")));
             // The library's difference has no sign: it must not be less than nobody.
-            let publish = |local: Local, old| {
+            let publish = |local: Local, old: i8| {
                 assert!(local.sum >= 0, "fewer than nobody inside");
                 old + BIAS - local.sum
             };
-            code.update(LATE, if self.is(Variant::Right) { publish } else { |local, old| old + BIAS - local.sum });
+            let publish =
+                if self.is(Variant::Right) { publish } else { |local: Local, old: i8| old + BIAS - local.sum };
+            code.update(LATE, AcqRel, publish);
             // Those who were late are as many as were inside, or more.
             let settled = |local: Local| local.seen >= local.sum;
             let so = if self.is(Variant::SumIsIgnored) { |local: Local| local.sum == 0 } else { settled };
@@ -227,12 +248,12 @@ impl Gate {
 
     /// Rings, once, if nobody is inside.
     fn settle(&self, code: &mut Code) {
-        self.sum(code, |code, word, _, add| code.push(Op::Load(word, add)));
+        self.sum(code, |code, at, side| code.push(Op::Load((side.word)(at), side.load, side.add)));
         code.when(
             |local| local.sum == 0,
             |code| {
                 let ring = |code: &mut Code| code.push(Op::Note(Event::Rings));
-                code.update(DRAINED, |_, _| 1);
+                code.update(DRAINED, Release, |_, _| 1);
                 let so = if self.is(Variant::RungByAll) { |_: Local| true } else { running };
                 code.when(so, ring);
             },
@@ -240,17 +261,22 @@ impl Gate {
     }
 
     /// `entered - left` of all slots: every `left` first.
-    fn sum(&self, code: &mut Code, read: impl Fn(&mut Code, Word, Slot, fn(&mut Local, i8))) {
-        let lefts = self.all().map(|at| (at, left(at), add_left as fn(&mut Local, i8)));
-        let entereds = self.all().map(|at| (at, entered(at), add_entered as fn(&mut Local, i8)));
+    fn sum(&self, code: &mut Code, read: impl Fn(&mut Code, At, Side)) {
+        let lefts = self.all().map(|at| (at, LEFT));
+        let entereds = self.all().map(|at| (at, ENTERED));
         let mut order: Vec<_> = lefts.clone().chain(entereds.clone()).collect();
         match self.variant {
-            Variant::OnePass => order.sort_by_key(|(at, ..)| *at),
+            Variant::OnePass => order.sort_by_key(|(at, _)| *at),
             Variant::EnteredFirst => order = entereds.chain(lefts).collect(),
             _ => {}
         }
-        for (at, word, add) in order {
-            read(code, word, self.slot(at), add);
+        for (at, side) in order {
+            read(code, at, side);
         }
+    }
+
+    /// A look from outside.
+    pub(crate) fn is_drained(code: &mut Code) {
+        code.look(DRAINED, Acquire);
     }
 }

@@ -3,6 +3,9 @@
 //! right. With `WINDDOWN_STRESS_SECONDS` set, each storm goes on for so long.
 #![expect(unsafe_code, reason = "plain data: each use says which promise orders it")]
 
+mod membarrier;
+mod thread_locals;
+
 use std::array;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
