@@ -30,8 +30,8 @@
 //! # Where it runs
 //!
 //! On whatever polls its futures: `smol::block_on`, an `Executor` with many threads, a `LocalExecutor`. It brings no executor,
-//! and no thread but `winddown`'s driver, which drives whatever the executors do. (Wakers that the driver has to wake get a
-//! thread of their own for that moment, since one may not return.)
+//! and no thread but those of `winddown`, which sleep until the program is asked to stop ([`Builder::build`](winddown::Builder::build)
+//! names them).
 //!
 //! A task or a hook that does not return from its `poll` blocks a thread of its executor. The wind-down is over in time all the same:
 //! the report names what is late, and the [`Exit`] is there for [`threads().run()`](winddown::Shutdown::run) on any other thread.

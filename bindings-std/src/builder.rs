@@ -142,7 +142,7 @@ impl<S: From<Shutdown>> Builder<S> {
     /// # Errors
     ///
     /// Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the
-    /// budget; a signal that cannot be listened to; no thread to be had. A signal that came meanwhile is not lost: it comes
+    /// budget; a signal that cannot be listened to; a thread that cannot be started. A signal that came meanwhile is not lost: it comes
     /// again, with the action it had before.
     pub fn build(self) -> Result<S, BuildError> {
         let plan = stage::plan(self.budget_with_flush(), &self.stages)?;

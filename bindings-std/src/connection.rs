@@ -188,7 +188,7 @@ impl<S: Stream> Connection<S> {
 
     /// Says that from now on it speaks something that has no end of its own, with a pass, until what this returns is dropped.
     ///
-    /// When the program refuses, `goodbye` runs once, on a thread of its own (on this one, if it refuses already): it may
+    /// When the program refuses, `goodbye` runs once, as a [`Kicker`](crate::Kicker) does (on this thread, if it refuses already): it may
     /// write a farewell, set a flag, or wake the thread that reads. The request that led here may still be
     /// [`busy`](Self::busy).
     ///

@@ -27,8 +27,8 @@ use crate::sync::CountedArc;
 /// # Concurrency
 ///
 /// No wake is lost: a poll that returns [`Poll::Pending`] has its waker woken when there is a hook to poll or to drop, and
-/// when there is the report. The waker is woken with no lock held, and not by the driver before it is done: on a thread of
-/// its own that ends at once, as after a signal the wakers of [`Cancelled`](crate::Cancelled). For the report they are woken one
+/// when there is the report. The waker is woken with no lock held, and not by the driver before it is done: by the thread of the
+/// library's that wakes those of [`Cancelled`](crate::Cancelled) after a signal. For the report they are woken one
 /// after the other, so that one which blocks then holds up those behind it.
 ///
 /// In a forked child, where there is no driver, it stays pending; use [`run`](crate::Shutdown::run).

@@ -38,7 +38,7 @@ pub enum BuildError {
     },
     /// A signal could not be listened to.
     Signal(SignalError),
-    /// There was no thread to be had.
+    /// A thread could not be started.
     Thread(io::Error),
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for BuildError {
             }
             Self::TooManyStages { given } => PlanError::TooManyStages { given: *given }.fmt(f),
             Self::Signal(error) => fmt::Display::fmt(error, f),
-            Self::Thread(source) => write!(f, "no thread was to be had: {source}"),
+            Self::Thread(source) => write!(f, "could not start a thread: {source}"),
         }
     }
 }

@@ -84,8 +84,8 @@
 //! - An abandoned hook's thread goes on running. Rust can end a process, but not a thread.
 //! - A future that is dropped at its deadline leaves behind what it has started elsewhere. [`Tracked`] says how to have that waited for.
 //! - With `panic = "abort"` a panic in a hook ends the process.
-//! - Hooks, kickers and observers each need a thread. One that cannot be had is a failure with a name in the report; wakers
-//!   are then woken on the driver's.
+//! - The library has three to four threads from the build on, and one for each observer; all of them sleep. A hook gets a thread of its
+//!   own; if none can be started, hooks run one after the other. Kickers share a few threads.
 //! - 64-bit atomics are needed: every tier-1 and tier-2 target with `std` but a few MIPS and PowerPC ones.
 //! - What happens after [`run`](Shutdown::run), such as the destructors of `main`'s locals, is the program's. An opt-in
 //!   [watchdog](Builder::watchdog) ends a process that outlives its budget.

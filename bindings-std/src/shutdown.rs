@@ -29,7 +29,7 @@ use crate::{Builder, Ended, Exit, HookError, HookResult, OwnedPass, Pass, Token}
 /// A child made by `fork` has only the thread that forked: not the driver's. So daemonise first and build after. Where
 /// that cannot be, [`run`](Self::run) notices and drives on the calling thread; observers and a watchdog, whose threads
 /// stayed with the parent, are then silent. A child that calls neither `run` nor `exec` hears its signals to no effect. On
-/// Unixes other than Linux, where a thread hears the signals, and with [`Builder::ctrl_c`] it hears none.
+/// Unixes other than Linux, where a thread hears the signals, and with `Builder::ctrl_c` it hears none.
 ///
 /// The kernel's objects are shared by parent and child. So the child's wind-down acts on none that its parent made:
 ///

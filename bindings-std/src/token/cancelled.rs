@@ -23,8 +23,8 @@ use super::Token;
 /// unless that was under way.
 ///
 /// Wakers are cloned, woken and dropped with no lock held: they may poll, register, drop and
-/// [trigger](crate::Shutdown::trigger) in their turn. They are woken one after the other: by the thread that triggers; by
-/// one of their own after a signal, and for a milestone that comes later than the trigger. One that panics keeps nobody
+/// [trigger](crate::Shutdown::trigger) in their turn. They are woken one after the other: by the thread that triggers; after a signal,
+/// and for a milestone that comes later than the trigger, by a thread of the library's. One that panics keeps nobody
 /// from being woken and is named in the [report](crate::Report::failures). One that blocks holds up those behind it, but
 /// not the wind-down, which at its end waits for it no longer than for an observer.
 ///
