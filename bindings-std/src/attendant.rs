@@ -53,7 +53,7 @@ impl Inner {
             #[cfg(unix)]
             Job::CountQueues => return self.count_unserved(self.doors.count_queues()),
             Job::NameLate => return self.labels.name_late(),
-            Job::Cut => return self.connections.cut(),
+            Job::Cut => self.connections.cut(),
             Job::SortStragglers => return self.labels.stragglers.sort(),
             Job::SettleIdle => {
                 #[cfg(unix)]

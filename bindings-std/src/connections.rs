@@ -105,11 +105,13 @@ impl Connections {
 
     /// A descriptor has come free.
     pub(crate) fn feed(&self) {
-        if self.starving.swap(false, Ordering::AcqRel) {
-            let hungry = std::mem::take(&mut *self.hungry.lock());
-            // If a waker panics the others are still woken, and the connection still closes.
-            let _ = wake_all(hungry);
-        }
+        // If a waker panics the others are still woken, and the connection still closes.
+        let _ = wake_all(self.take_hungry());
+    }
+
+    /// Takes the wakers of acceptors that wait for a descriptor: one has come free.
+    fn take_hungry(&self) -> Vec<Waker> {
+        if self.starving.swap(false, Ordering::AcqRel) { std::mem::take(&mut *self.hungry.lock()) } else { Vec::new() }
     }
 
     /// Has the next connection that closes wake `waker`.
@@ -157,25 +159,27 @@ impl Connections {
     /// Settles those that are idle. Returns the wakers of owners that are to end theirs.
     pub(crate) fn settle_idle(&self) -> Vec<Waker> {
         let mut owners = Vec::new();
-        self.each(|open| owners.extend(if open.state().linger() { open.settle() } else { None }));
+        let hungry = self.each(|open| owners.extend(if open.state().linger() { open.settle() } else { None }));
+        owners.extend(hungry);
         owners
     }
 
     /// Does something with each of those that are open. It holds a share of each for a moment, and no lock: there are system calls to be
-    /// made.
-    fn each(&self, mut act: impl FnMut(&Arc<dyn Open>)) {
+    /// made. Returns the wakers of acceptors for which a descriptor has come free.
+    fn each(&self, mut act: impl FnMut(&Arc<dyn Open>)) -> Vec<Waker> {
+        let mut hungry = Vec::new();
         let mut after = 0;
         loop {
             let table = self.table.lock();
             let rest = table.open.range((Bound::Excluded(after), Bound::Unbounded));
             let batch: Vec<_> = rest.take(BATCH).map(|(&id, open)| (id, open.clone())).collect();
-            let Some(&(last, _)) = batch.last() else { return };
+            let Some(&(last, _)) = batch.last() else { return hungry };
             drop(table);
             after = last;
             for (_, open) in &batch {
                 act(open);
             }
-            self.let_go(batch.into_iter().map(|(_, open)| open));
+            hungry.extend(self.let_go(batch.into_iter().map(|(_, open)| open)));
         }
     }
 
@@ -185,15 +189,15 @@ impl Connections {
         while let Some(id) = self.take_awaited(since) {
             let open = self.table.lock().open.get(&id).cloned();
             owners.extend(open.as_ref().and_then(|open| open.expire()));
-            self.let_go(open);
+            owners.extend(self.let_go(open));
         }
         owners
     }
 
-    /// Gives shares back. One that was the last has closed a descriptor.
-    fn let_go(&self, shares: impl IntoIterator<Item = Arc<dyn Open>>) {
+    /// Gives shares back. One that was the last has closed a descriptor: returns the wakers of acceptors that wait for that.
+    fn let_go(&self, shares: impl IntoIterator<Item = Arc<dyn Open>>) -> Vec<Waker> {
         shares.into_iter().for_each(drop);
-        self.feed();
+        self.take_hungry()
     }
 
     /// The drain's time is over: from now on connections that are made idle are named as late. The driver's to call, before it tells.
@@ -214,9 +218,9 @@ impl Connections {
         !table.open.is_empty()
     }
 
-    /// Cuts all that are left.
-    pub(crate) fn cut(&self) {
-        self.each(|open| open.cut());
+    /// Cuts all that are left. Returns the wakers of acceptors for which a descriptor has come free.
+    pub(crate) fn cut(&self) -> Vec<Waker> {
+        self.each(|open| open.cut())
     }
 
     /// Counts a connection as awaited from now on.

@@ -283,12 +283,13 @@ impl<'a> Drive<'a> {
                 self.set_late(&[Priority::High]);
             }
             Milestone::LastCall => {
-                inner.connections.set_late(self.now);
                 self.set_late(if self.high_late {
                     &[Priority::Critical]
                 } else {
                     &[Priority::Critical, Priority::High]
                 });
+                // After the count: a holder that lets go in between is counted without a name, and not named without a count.
+                inner.connections.set_late(self.now);
                 self.cut();
             }
             Milestone::Closing => {

@@ -249,7 +249,7 @@ impl Inner {
             tell(ended);
         };
         // If hooks hang where no thread can be started, there is one more thread.
-        let helpers = if self.hook_helpers.has_idle() { &self.hook_helpers } else { &self.calls };
+        let helpers = if self.hook_helpers.may_begin() { &self.hook_helpers } else { &self.calls };
         self.note_no_helper(helpers.hand(job));
     }
 }

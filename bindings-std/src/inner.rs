@@ -217,9 +217,9 @@ impl Inner {
 
     /// Starts the threads that are kept for what the driver does not do itself.
     pub(crate) fn keep_helpers(&self) -> io::Result<()> {
-        self.attendant.keep()?;
-        self.calls.keep()?;
-        if self.hooks.may_be_any() { self.hook_helpers.keep() } else { Ok(()) }
+        let hooks = if self.hooks.may_be_any() { self.hook_helpers.keep() } else { Ok(()) };
+        // Each of them, even if one has failed.
+        [self.attendant.keep(), self.calls.keep(), hooks].into_iter().collect()
     }
 
     /// Has a helper run a job that calls user code.

@@ -7,6 +7,7 @@ use std::panic::Location;
 use winddown_core::Milestone;
 
 use crate::event_count::EventCount;
+use crate::fork::Process;
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
 use crate::report::{Failure, Part};
@@ -118,7 +119,7 @@ impl Kicker {
             drop(table);
             if let Err(Panicked(message)) = hook::caught(entry.kick) {
                 let problem = failure(entry.location, &format!("panicked: {message}"));
-                inner.kickers.table.lock().failures.push(problem);
+                inner.kickers.table.lock().fail(Some(problem));
             }
         } else if table.reached.contains(&Milestone::Done) || table.closed {
             // Its time will not come. Kept, it would never be dropped if it owns a handle.
@@ -183,7 +184,10 @@ struct Table {
     running: BTreeMap<u64, Running>,
     /// Those that were never told: they did not begin before the last call.
     untold: Vec<Entries>,
+    /// At most `MOST_NAMED`.
     failures: Vec<Failure>,
+    /// How many failed besides.
+    unnamed: usize,
     /// How many threads wait until one has returned.
     waited_for: usize,
     /// There is a report, or there never will be one: no thread waits any longer.
@@ -193,11 +197,27 @@ struct Table {
 struct Running {
     location: &'static Location<'static>,
     thread: thread::ThreadId,
+    process: Process,
 }
 
+/// So many failures are named, and the others counted.
+const MOST_NAMED: usize = 64;
+
 impl Table {
+    fn fail(&mut self, problem: Option<Failure>) {
+        if self.failures.len() < MOST_NAMED {
+            self.failures.extend(problem);
+        } else {
+            self.unnamed += usize::from(problem.is_some());
+        }
+    }
+
     fn pending(&self) -> usize {
         self.running.len() + self.due.values().map(BTreeMap::len).sum::<usize>()
+    }
+
+    fn running_here(location: &'static Location<'static>) -> Running {
+        Running { location, thread: thread::current().id(), process: Process::current() }
     }
 
     /// Takes the first one whose time has come, and says that this thread runs it.
@@ -208,7 +228,7 @@ impl Table {
             first.remove();
         }
         let (id, entry) = next?;
-        self.running.insert(id, Running { location: entry.location, thread: thread::current().id() });
+        self.running.insert(id, Self::running_here(entry.location));
         Some((id, entry))
     }
 }
@@ -230,7 +250,9 @@ impl Kickers {
     fn wait_for(&self, id: u64) {
         let own = thread::current().id();
         let mut table = self.table.lock();
-        while !table.closed && table.running.get(&id).is_some_and(|running| running.thread != own) {
+        while !table.closed
+            && table.running.get(&id).is_some_and(|running| running.thread != own && running.process.is_current())
+        {
             table.waited_for += 1;
             let key = self.returned.key();
             drop(table);
@@ -238,6 +260,14 @@ impl Kickers {
             table = self.table.lock();
             table.waited_for -= 1;
         }
+    }
+
+    /// A forked child winds down: those that its parent runs, or was about to, are not its own.
+    pub(crate) fn forget_inherited(&self) {
+        let mut table = self.table.lock();
+        table.running.retain(|_, running| running.process.is_current());
+        // Their destructors are user code, and the parent's to run.
+        std::mem::forget(std::mem::take(&mut table.due));
     }
 
     /// There is a report, or there never will be one.
@@ -266,7 +296,9 @@ impl Kickers {
         let untold = table.untold.iter().flat_map(BTreeMap::values);
         let untold = untold.clone().next().map(|first| (table.untold.iter().map(BTreeMap::len).sum(), first));
         let untold = untold.map(|(count, first): (usize, &Entry)| never_told(count, first.location));
-        table.failures.iter().cloned().chain(hung).chain(untold).collect()
+        let unnamed = (table.unnamed > 0).then(|| format!("{} kickers more panicked", table.unnamed));
+        let unnamed = unnamed.map(|what| Failure { part: Part::Kicker, what });
+        table.failures.iter().cloned().chain(unnamed).chain(hung).chain(untold).collect()
     }
 }
 
@@ -318,7 +350,7 @@ impl Inner {
     fn kicked(&self, id: u64, problem: Option<Failure>) {
         let mut table = self.kickers.table.lock();
         table.running.remove(&id);
-        table.failures.extend(problem);
+        table.fail(problem);
         let (is_waited_for, is_last) = (table.waited_for > 0, table.pending() == 0);
         drop(table);
         if is_waited_for {

@@ -129,11 +129,13 @@ impl Drop for Registered {
         let mut alive = self.labels.alive.lock();
         let entry = alive.entries.remove(&self.id);
         let late_at = entry.as_ref().and_then(|entry| alive.late_at(entry.class, self.id));
-        drop(alive);
-        // Named, and freed, outside the lock.
-        if let (Some(entry), Some(at)) = (entry, late_at) {
+        // With the lock held: it is in the register, or named.
+        if let (Some(entry), Some(at)) = (&entry, late_at) {
             let at_end = if self.dropped { AtEnd::Dropped } else { AtEnd::LetGo };
             self.labels.stragglers.name(entry.straggler(self.id, at, at_end));
         }
+        drop(alive);
+        // Freed here, outside the lock.
+        drop(entry);
     }
 }

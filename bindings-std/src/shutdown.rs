@@ -283,6 +283,7 @@ impl Shutdown {
         if inner.is_forked() {
             // The helpers' threads stayed with the parent. If there are none to be started, this one does their work.
             inner.note_no_helper(inner.keep_helpers());
+            inner.kickers.forget_inherited();
             drive::stand_by(inner);
         }
         let report = loop {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Job, Limits};
 use crate::event_count::EventCount;
+use crate::fork::Process;
 use crate::hook::{caught, thread_name};
 use crate::sync::{Arc, Mutex, thread};
 
@@ -40,7 +41,11 @@ struct State {
     begun: u64,
     /// The threads that run no job, those included that were just started.
     idle: usize,
+    /// The last thread that was to be started could not be.
+    short: bool,
     dismissed: bool,
+    /// In which process a thread was kept.
+    process: Option<Process>,
 }
 
 /// The next thing that a helper does.
@@ -66,10 +71,15 @@ impl Helpers {
     /// Starts the thread that is kept. In a forked child, where the parent's threads are not, it has to be called again: the jobs of
     /// that time are the parent's.
     pub(crate) fn keep(&self) -> io::Result<()> {
+        let current = Some(Process::current());
         let mut state = self.shared.state.lock();
+        if state.process == current {
+            return Ok(());
+        }
         // In a forked child, user code that the parent runs. Not run here, and its destructors are user code as well.
         std::mem::forget(std::mem::take(&mut *state));
         state.idle = 1;
+        state.process = current;
         drop(state);
         self.shared.start()
     }
@@ -79,26 +89,25 @@ impl Helpers {
         let shared = &self.shared;
         let mut state = shared.state.lock();
         state.queue.push_back(Box::new(job));
-        let lacks_one = state.threads() == 0;
+        let threads = state.threads();
+        // If there was none to be started when a job began, that job may block.
+        let lacks_one = threads == 0 || state.short && state.idle == 0 && threads < shared.limits.threads;
         state.idle += usize::from(lacks_one);
         drop(state);
         if !lacks_one {
             shared.news.notify();
             return Ok(());
         }
-        shared.start().inspect_err(|_| {
-            let mut state = shared.state.lock();
-            let job = if state.threads() == 0 { state.queue.pop_back() } else { None };
-            drop(state);
-            if let Some(job) = job {
-                job();
-            }
-        })
+        match shared.start() {
+            Err(error) if shared.work_off() => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    /// Whether a thread would begin a job at once.
-    pub(crate) fn has_idle(&self) -> bool {
-        self.shared.state.lock().idle > 0
+    /// Whether a thread would begin a job at once, or could be started for it.
+    pub(crate) fn may_begin(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.idle > 0 || !state.short
     }
 
     /// Whether a job waits or is under way. When this is `false`, the changes that the jobs made are seen.
@@ -146,7 +155,30 @@ impl Shared {
         let builder = thread::Builder::new().name(thread_name(self.name));
         let builder = self.stack_size.into_iter().fold(builder, thread::Builder::stack_size);
         let started = builder.spawn(move || theirs.work());
-        started.map(drop).inspect_err(|_| self.state.lock().idle -= 1)
+        let mut state = self.state.lock();
+        state.short = started.is_err();
+        state.idle -= usize::from(state.short);
+        started.map(drop)
+    }
+
+    /// Does the jobs that wait on this thread, if there is no other. Returns whether it did any.
+    fn work_off(&self) -> bool {
+        let mut worked = false;
+        loop {
+            let mut state = self.state.lock();
+            if state.threads() > 0 {
+                return worked;
+            }
+            let Some(job) = state.queue.pop_front() else { return worked };
+            worked = true;
+            // Under way: a job that hands another one does not do it itself.
+            state.begun += 1;
+            let number = state.begun;
+            state.running.insert(number, Instant::now());
+            drop(state);
+            let _ = caught(job);
+            self.state.lock().running.remove(&number);
+        }
     }
 
     /// The body of a helper.

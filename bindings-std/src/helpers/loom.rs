@@ -48,7 +48,7 @@ impl Helpers {
     }
 
     #[expect(clippy::unused_self, reason = "as the others")]
-    pub(crate) fn has_idle(&self) -> bool {
+    pub(crate) fn may_begin(&self) -> bool {
         true
     }
 

@@ -76,13 +76,17 @@ fn p7_a_child_process_whose_waiter_holds_a_pass_is_reported_as_still_held() {
         let pass = shutdown.work().label("sleep").enter_owned().unwrap();
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let process = Process(child.id());
+        let (begins, has_begun) = mpsc::channel();
         let (sender, reaped) = mpsc::channel();
         let wait = move || {
+            begins.send(()).unwrap();
             child.wait().unwrap();
             drop(pass);
             sender.send(()).unwrap();
         };
         let task = executor.tasks(&shutdown).label("request").spawn(smol::unblock(wait)).unwrap();
+        // One that has not begun is dropped with the task.
+        has_begun.recv().unwrap();
         shutdown.trigger(Reason::Requested);
         clock.wait_for_sleeper(secs(9));
         clock.advance(secs(9));
