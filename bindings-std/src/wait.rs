@@ -87,7 +87,8 @@ impl Waiters {
 
     /// Lets go everybody who waits for this milestone or an earlier one, but for the wakers, which it hands over.
     pub(crate) fn reach(&self, milestone: Milestone) -> Due {
-        // Release pairs with `has_reached`: who is let go sees what the driver did before.
+        // The driver of a forked child begins at the first milestone again, and its parent's may have been further (P1).
+        // Release pairs with `has_reached`: a thread that is let go sees what the driver did before.
         self.reached.fetch_max(milestone as u32, Ordering::Release);
         self.announce(milestone)
     }
@@ -206,4 +207,20 @@ fn up_to<T>(lists: &mut BTreeMap<Milestone, T>, milestone: Milestone) -> BTreeMa
     let mut taken = mem::replace(lists, later);
     taken.extend(lists.remove_entry(&milestone));
     taken
+}
+
+#[cfg(all(test, not(any(winddown_loom, winddown_shuttle))))]
+mod tests {
+    use winddown_core::Milestone;
+
+    use super::Waiters;
+
+    #[test]
+    fn p1_a_milestone_stays_reached_when_the_driver_of_a_forked_child_begins_again() {
+        let waiters = Waiters::default();
+        for milestone in [Milestone::Refusing, Milestone::Triggered] {
+            drop(waiters.reach(milestone));
+            assert!(waiters.has_reached(Milestone::Refusing), "{milestone}");
+        }
+    }
 }
