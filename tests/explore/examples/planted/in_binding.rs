@@ -1,7 +1,7 @@
 //! Bugs in the thread binding.
 
 use super::{Bug, Explorer};
-use Explorer::{Loom, LoomFurther, Races};
+use Explorer::{Loom, Races};
 
 const EVENT_COUNT: &str = "bindings-std/src/event_count.rs";
 const CONDVAR: &str = "bindings-std/src/event_count/condvar.rs";
@@ -227,18 +227,10 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "a kicker that is dropped while it runs is not waited for",
         file: KICKER,
-        from: "running.thread != own)",
-        to: "running.thread == own)",
+        from: "running.thread != own &&",
+        to: "running.thread == own &&",
         by: Loom("shutdown::a_kicker_taken_back_against_the_trigger"),
         says: "runs after it was dropped",
-    },
-    Bug {
-        what: "P4: a kicker returns, and the thread that drops it is not told",
-        file: KICKER,
-        from: "        if is_waited_for {\n            self.kickers.returned.notify();\n        }\n",
-        to: "        let _ = is_waited_for;\n",
-        by: LoomFurther("shutdown::a_kicker_taken_back_against_the_trigger"),
-        says: "deadlock",
     },
     Bug {
         what: "a kicker that comes late is never kicked",

@@ -334,8 +334,8 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: who closes takes the list of those who starve first, and what says that there are any afterwards",
         file: CONNECTIONS,
-        from: "        if self.starving.swap(false, Ordering::AcqRel) {\n            let hungry = std::mem::take(&mut *self.hungry.lock());\n",
-        to: "        let hungry = std::mem::take(&mut *self.hungry.lock());\n        if self.starving.swap(false, Ordering::AcqRel) {\n",
+        from: "        if self.starving.swap(false, Ordering::AcqRel) { std::mem::take",
+        to: "        let hungry = std::mem::take(&mut *self.hungry.lock());\n        if self.starving.swap(false, Ordering::AcqRel) { return hungry; }\n        if !hungry.is_empty() { std::mem::take",
         by: Loom("connections::a_loop_that_starves_against_two_who_close"),
         says: "deadlock",
     },
