@@ -225,14 +225,6 @@ pub(super) const IN_BINDING: &[Bug] = &[
         says: "deadlock",
     },
     Bug {
-        what: "a kicker that is dropped while it runs is not waited for",
-        file: KICKER,
-        from: "running.thread != own &&",
-        to: "running.thread == own &&",
-        by: Loom("shutdown::a_kicker_taken_back_against_the_trigger"),
-        says: "runs after it was dropped",
-    },
-    Bug {
         what: "a kicker that comes late is never kicked",
         file: KICKER,
         from: "if table.reached.contains(&at) {",
