@@ -137,7 +137,7 @@ impl Connections {
         self.dropped.lock().insert(id);
     }
 
-    /// What is known of a late connection that is not at work any more.
+    /// Returns the end of a late connection that is not at work any more.
     pub(crate) fn end_of(&self, id: u64) -> AtEnd {
         if self.dropped.lock().contains(&id) { AtEnd::Dropped } else { AtEnd::LetGo }
     }

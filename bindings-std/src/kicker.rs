@@ -170,7 +170,7 @@ pub(crate) type Entries = BTreeMap<u64, Entry>;
 #[derive(Default)]
 pub(crate) struct Kickers {
     table: Mutex<Table>,
-    /// One that is waited for has returned.
+    /// Notified when a kicker has returned that a thread waits for.
     returned: EventCount,
 }
 

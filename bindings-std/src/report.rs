@@ -46,7 +46,7 @@ pub struct Report {
     pub unlabelled: InFlight,
     /// The clients that got no answer: lost, or with a request that did not arrive whole, or silent in an accept queue.
     pub unserved: Unserved,
-    /// What else went wrong, in kickers, observers, wakers, tasks, listeners and the driver.
+    /// The other failures: of kickers, observers, wakers, tasks, listeners and the driver.
     pub failures: Vec<Failure>,
     /// What could not be done as the documentation promises, and what was done instead: a line for each kind. (How passes were
     /// counted is in [`counting`](Self::counting).) A note alone does not change the outcome.
@@ -116,11 +116,11 @@ pub struct Straggler {
     pub age: Duration,
     /// The name of the thread that it was admitted on, or its id.
     pub thread: String,
-    /// What was known of it at the end.
+    /// Its state at the end, as far as the library knows it.
     pub at_end: AtEnd,
 }
 
-/// What was known of a [`Straggler`] at the end.
+/// The state of a [`Straggler`] at the end, as far as the library knows it.
 ///
 /// The library sees passes and futures. It does not see the work that they stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,7 +41,8 @@ use crate::{Builder, Ended, Exit, HookError, HookResult, OwnedPass, Pass, Token}
 /// | `UnixSocket` | its file stays |
 /// | socket in the reactor of winddown-smol | stays registered |
 ///
-/// What the child makes itself, on its parent's `Shutdown` too, is wound down as usual. The rest is a copy, as it was at the fork:
+/// Connections and listeners that the child makes itself, even on its parent's `Shutdown`, are wound down as usual. The rest is a copy, as
+/// it was at the fork:
 ///
 /// - Hooks and kickers that were registered before the fork run in the child as well. What they do to a file or a socket of the
 ///   parent's, they do.

@@ -41,6 +41,8 @@ struct State {
     begun: u64,
     /// The threads that run no job, those included that were just started.
     idle: usize,
+    /// How many of those are being started, which may fail.
+    starting: usize,
     /// The last thread that was to be started could not be.
     short: bool,
     dismissed: bool,
@@ -78,7 +80,7 @@ impl Helpers {
         }
         // In a forked child, user code that the parent runs. Not run here, and its destructors are user code as well.
         std::mem::forget(std::mem::take(&mut *state));
-        state.idle = 1;
+        state.count_one();
         state.process = current;
         drop(state);
         self.shared.start()
@@ -92,7 +94,9 @@ impl Helpers {
         let threads = state.threads();
         // If there was none to be started when a job began, that job may block.
         let lacks_one = threads == 0 || state.short && state.idle == 0 && threads < shared.limits.threads;
-        state.idle += usize::from(lacks_one);
+        if lacks_one {
+            state.count_one();
+        }
         drop(state);
         if !lacks_one {
             shared.news.notify();
@@ -115,9 +119,7 @@ impl Helpers {
         let state = self.shared.state.lock();
         !state.queue.is_empty() || !state.running.is_empty()
     }
-}
 
-impl Helpers {
     /// Ends the threads once they have nothing to do: none is kept. A job that comes later has a thread started for it.
     pub(crate) fn dismiss(&self) {
         self.shared.state.lock().dismissed = true;
@@ -133,6 +135,12 @@ impl Drop for Helpers {
 }
 
 impl State {
+    /// Counts a thread that is about to be started.
+    fn count_one(&mut self) {
+        self.idle += 1;
+        self.starting += 1;
+    }
+
     fn threads(&self) -> usize {
         self.idle + self.running.len()
     }
@@ -149,13 +157,14 @@ impl State {
 }
 
 impl Shared {
-    /// Starts a thread, which counts as idle already.
+    /// Starts a thread, which is counted already.
     fn start(self: &Arc<Self>) -> io::Result<()> {
         let theirs = self.clone();
         let builder = thread::Builder::new().name(thread_name(self.name));
         let builder = self.stack_size.into_iter().fold(builder, thread::Builder::stack_size);
         let started = builder.spawn(move || theirs.work());
         let mut state = self.state.lock();
+        state.starting -= 1;
         state.short = started.is_err();
         state.idle -= usize::from(state.short);
         started.map(drop)
@@ -197,8 +206,8 @@ impl Shared {
         let mut state = self.state.lock();
         let may_run_in = state.may_run_in(self.limits.quick);
         if state.queue.is_empty() {
-            // The last idle one stays.
-            if state.idle == 1 && !state.dismissed {
+            // The last idle one stays; one that is being started may not come.
+            if state.idle <= state.starting + 1 && !state.dismissed {
                 return Next::Wait(None);
             }
             state.idle -= 1;
@@ -217,7 +226,9 @@ impl Shared {
     fn run(self: &Arc<Self>, number: u64, job: Job) {
         let mut state = self.state.lock();
         let lacks_one = state.idle == 0 && state.threads() < self.limits.threads;
-        state.idle += usize::from(lacks_one);
+        if lacks_one {
+            state.count_one();
+        }
         drop(state);
         if lacks_one {
             // If it cannot be started, the other jobs wait for this one.
