@@ -82,8 +82,10 @@ fn p6_a_kicker_that_blocks_for_ever_keeps_no_other_from_running() {
         assert_eq!(ran.iter().take(MANY - 1).collect::<HashSet<_>>().len(), MANY - 1);
         shutdown.force();
         let report = shutdown.run().report;
-        let [failure] = &*report.failures else { panic!("{report}") };
-        assert!(failure.part == Part::Kicker && failure.what.ends_with("did not return"), "{report}");
+        // The last of the others may have sent its number, and not returned yet.
+        let hung =
+            |failure: &winddown::Failure| failure.part == Part::Kicker && failure.what.ends_with("did not return");
+        assert!(!report.failures.is_empty() && report.failures.iter().all(hung), "{report}");
     });
 }
 
