@@ -58,15 +58,48 @@ impl<S: From<Shutdown>> Builder<S> {
 
     /// Listens to SIGTERM and SIGINT; on Windows to Ctrl-C.
     ///
-    /// In the handler nothing happens but a stamp of the clock, atomic operations and one system call that wakes the
-    /// driver (on Unixes other than Linux a thread hears the signals). A repeated SIGTERM joins; a repeated SIGINT
-    /// [escalates](Self::escalation). When the last [`Shutdown`] is dropped, the signals do again what they did before.
+    /// The handler reads the clock, does atomic operations and makes one system call, which wakes the driver. (On Unixes other than Linux
+    /// it writes to a pipe, and a thread wakes the driver.) A repeated SIGTERM joins; a repeated SIGINT [escalates](Self::escalation). When
+    /// the last [`Shutdown`] is dropped, the signals do again what they did before. A second shutdown that listens to the same signal is an
+    /// error.
     ///
-    /// # Limits
+    /// # The signals that a process is started with
     ///
-    /// A second shutdown that listens to the same signal is an error. Should another part of the program install a
-    /// handler for the same signal *after* this, by whatever means, both run, and after the drop so does the default
-    /// action.
+    /// A program inherits from its launcher which signals are ignored, which are blocked, and which are pending.
+    ///
+    /// | state at the start | what happens |
+    /// |---|---|
+    /// | SIGHUP, SIGINT or SIGQUIT is ignored (`nohup`; a shell's `prog &` in a script) | it stays ignored, unless [`hear_ignored`](Self::hear_ignored) says otherwise |
+    /// | SIGTERM, or another signal, is ignored | it is heard: a service that ignores SIGTERM could not be stopped |
+    /// | a signal is blocked, on every thread | it is heard: the driver's thread unblocks it for itself, and changes no other thread's mask |
+    /// | a signal is pending, for the process or for the thread that calls [`build`](Self::build) | it is heard at once, by `build` |
+    ///
+    /// # Handlers of other parts of the program
+    ///
+    /// - **Installed before `build`**: it is called as well, before the wind-down begins. If it ends the process, there is no wind-down.
+    /// - **Installed after `build` through signal-hook or tokio**: both hear, because the handlers of signal-hook share the signal.
+    /// - **Installed after `build` by `signal(2)`, `sigaction(2)` or the crate `ctrlc`**: it takes the signal away, unless it calls the
+    ///   handler before it. The library looks for that when it is built, in [`run`](Shutdown::run) and at each milestone. It tells the
+    ///   observers ([`Event::SignalTaken`](winddown_core::Event::SignalTaken)), and if the signal was not heard all the same, the report
+    ///   has a failure, and the exit code is 10. [`take_signals_back`](Self::take_signals_back) has both hear.
+    ///
+    /// After the drop the handler of a shutdown stays in place, and has the signal do what it did before. So a library that is loaded with
+    /// `dlopen` and that listens to signals must not be unloaded with `dlclose`, even after the drop: the handler is in it.
+    ///
+    /// Handlers have `SA_ONSTACK`, as a program in Go requires of every handler. So a handler from before `build`, which is called by
+    /// this library's, runs on the thread's alternate stack if it has one, which is 8 KiB on a thread of Rust's.
+    ///
+    /// # What a signal does to the program
+    ///
+    /// - It interrupts some calls of the thread that it is delivered to, even with `SA_RESTART`: `poll`, `select`, `epoll_wait`,
+    ///   `nanosleep`, `sem_timedwait`, and reads and writes on a socket that has a time-out (`SO_RCVTIMEO`). They fail with `EINTR`
+    ///   ([`Interrupted`](std::io::ErrorKind::Interrupted)): call them again. The functions of the standard library that sleep or wait for a
+    ///   lock do so themselves.
+    /// - Ctrl-C sends SIGINT to every process of the terminal's foreground group, so to child processes as well. A helper process that
+    ///   the drain still needs has to be started in a group of its own
+    ///   ([`process_group(0)`](std::os::unix::process::CommandExt::process_group)).
+    /// - SIGPIPE is not touched. With every supported compiler (1.85 and later) a program in Rust ignores it from its start, and a write to a
+    ///   closed connection is an error. In a library that a program in C loads, SIGPIPE ends the process unless that program ignores it.
     pub fn signals(self) -> Self {
         #[cfg(unix)]
         return self.signal(libc::SIGTERM).signal(libc::SIGINT);
@@ -74,6 +107,26 @@ impl<S: From<Shutdown>> Builder<S> {
         return self.ctrl_c();
         #[cfg(not(any(unix, windows)))]
         return self;
+    }
+
+    /// Listens even to SIGHUP, SIGINT and SIGQUIT that were ignored when this was built. Without it they stay ignored: see
+    /// [`signals`](Self::signals).
+    #[cfg(unix)]
+    pub fn hear_ignored(mut self) -> Self {
+        self.wanted.ignored = true;
+        self
+    }
+
+    /// Takes a signal back if another part of the program installs a handler for it after [`build`](Self::build).
+    ///
+    /// The library looks at the handlers when it is built, in [`run`](Shutdown::run) and at each milestone. Where it finds another
+    /// handler, it installs its own again, which hears the signal first, and then calls the other one. One delivery counts once, even
+    /// if the other handler calls the one before it. The report has a [note](crate::Report::notes). A signal that is ignored or has its
+    /// default action is left alone, because `system(3)` sets SIGINT and SIGQUIT to that for a moment.
+    #[cfg(unix)]
+    pub fn take_signals_back(mut self) -> Self {
+        self.wanted.take_back = true;
+        self
     }
 
     /// Listens to one more signal, by its number: SIGHUP, say.
@@ -88,9 +141,13 @@ impl<S: From<Shutdown>> Builder<S> {
     /// Listens to Ctrl-C through the crate `ctrlc`, as a [`Reason::Interrupt`](winddown_core::Reason::Interrupt).
     ///
     /// On Windows [`signals`](Self::signals) does this. On Unix there is seldom a reason to prefer it: it hears SIGINT
-    /// only, on a thread more, and its handler can never be removed. After the drop its default action is imitated from
-    /// that thread. It cannot be had together with [`signals`](Self::signals), nor with another use of `ctrlc` in the
+    /// only, on one more thread, and its handler can never be removed. After the drop its default action is imitated from
+    /// that thread. It does not go together with [`signals`](Self::signals), nor with another use of `ctrlc` in the
     /// program. A forked child hears no interrupt, because that thread stayed with the parent.
+    ///
+    /// It hears only SIGINT even if some crate of the program switches on the feature `termination` of `ctrlc`: SIGTERM and SIGHUP keep the
+    /// actions that they have, so `.ctrl_c().signal(SIGTERM)` hears both. An interrupt that is ignored when this is built
+    /// stays ignored, as with [`signals`](Self::signals).
     #[cfg(any(windows, feature = "ctrlc"))]
     pub fn ctrl_c(mut self) -> Self {
         self.wanted.ctrl_c = true;
@@ -150,7 +207,10 @@ impl<S: From<Shutdown>> Builder<S> {
         let hooks = Hooks::new(self.stages);
         let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, hooks));
         match start(&inner, &self.wanted, self.watchdog, self.observers) {
-            Ok(()) => Ok(Shutdown::new(inner).into()),
+            Ok(()) => {
+                inner.check_signals();
+                Ok(Shutdown::new(inner).into())
+            }
             Err(error) => {
                 inner.give_signals_back();
                 #[cfg(unix)]

@@ -15,6 +15,8 @@ use crate::hook::{Hook, HookEnd, Panicked, Trouble, Work, caught};
 use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
 use crate::report::Panics;
+#[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+use crate::signal::Unblocked;
 use crate::stage_run::StageRun;
 use crate::stripe::Gate;
 use crate::sync::Arc;
@@ -30,6 +32,9 @@ const FEW: usize = 64;
 /// A panic in here is a fault of the library's. It is caught, and the wind-down goes on with its next step; the report says so, and is
 /// made in any case.
 pub(crate) fn stand_by(inner: &Arc<Inner>) {
+    // A program may have been started with its signals blocked. This thread takes them.
+    #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+    let _unblocked = Unblocked::new(inner.with_signals(|signals| signals.numbers()));
     let mut panics = Panics::default();
     let phase = loop {
         match caught(|| wait_for_trigger(inner)) {
@@ -200,9 +205,9 @@ impl<'a> Drive<'a> {
         for HookEnd { stage, location, at, result } in self.inner.hooks.take_ended() {
             self.hook_ended(stage, location, at, result);
         }
-        for failure in self.inner.faults.take_untold() {
+        for (event, failure) in self.inner.faults.take_untold() {
             let at = self.now.saturating_sub(self.began);
-            self.observers.tell(&Notice { at, ..Notice::of_failure(Event::ListenerFailed, failure) });
+            self.observers.tell(&Notice { at, ..Notice::of_failure(event, failure) });
         }
         let repeats = self.inner.trigger.lifecycle.load().repeats();
         if repeats != self.repeats {
@@ -262,6 +267,7 @@ impl<'a> Drive<'a> {
 
     fn reach(&mut self, milestone: Milestone) {
         let inner = self.inner;
+        inner.check_signals();
         if milestone >= Milestone::LastCall {
             inner.kickers.give_up();
         }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use winddown_core::{Event, OnFailure};
+use winddown_core::{Event, OnFailure, Reason};
 
 use crate::inner::Inner;
 use crate::observe::Notice;
 use crate::report::{Failure, Part};
+#[cfg(unix)]
+use crate::signal::{Signals, Taken};
 use crate::sync::{Arc, Mutex};
 
 /// The faults up to now.
@@ -20,7 +22,7 @@ pub(crate) struct Faults {
 struct Table {
     failures: Vec<Failure>,
     /// Failures that the driver has to tell the observers, which it has taken.
-    untold: Vec<Arc<str>>,
+    untold: Vec<(Event, Arc<str>)>,
     /// By kind: how many there were, and the first.
     notes: BTreeMap<&'static str, (u64, String)>,
 }
@@ -47,7 +49,7 @@ impl Faults {
     }
 
     /// Takes the failures that the driver has to tell the observers.
-    pub(crate) fn take_untold(&self) -> Vec<Arc<str>> {
+    pub(crate) fn take_untold(&self) -> Vec<(Event, Arc<str>)> {
         std::mem::take(&mut self.table.lock().untold)
     }
 }
@@ -57,21 +59,64 @@ impl Inner {
     /// called without a lock: a waker may be woken.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no listeners"))]
     pub(crate) fn listener_failed(&self, what: String, policy: OnFailure) {
-        let told: Arc<str> = what.as_str().into();
-        let failure = Failure { part: Part::Listener, what: what.clone() };
-        let observers = self.observers.lock();
-        let mut table = self.faults.table.lock();
-        table.failures.push(failure);
-        match &*observers {
-            // No wind-down is under way.
-            Some(observers) => observers.tell(&Notice::of_failure(Event::ListenerFailed, told)),
-            None => table.untold.push(told),
-        }
-        drop(table);
-        drop(observers);
-        self.trigger.driver.notify();
+        self.faults.table.lock().failures.push(Failure { part: Part::Listener, what: what.clone() });
+        self.tell_fault(Event::ListenerFailed, &what);
         if let Some(reason) = policy.reason() {
             self.trigger(reason, Some(what.into()));
         }
     }
+
+    /// Has the observers told of a fault, even before a wind-down.
+    fn tell_fault(&self, event: Event, what: &str) {
+        let observers = self.observers.lock();
+        match &*observers {
+            // No wind-down is under way.
+            Some(observers) => observers.tell(&Notice::of_failure(event, what.into())),
+            None => self.faults.table.lock().untold.push((event, what.into())),
+        }
+        drop(observers);
+        self.trigger.driver.notify();
+    }
+
+    /// Looks whether another part of the program has installed a handler for a signal that this shutdown listens to, and tells.
+    pub(crate) fn check_signals(&self) {
+        // No signals come in an exploration.
+        #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+        for Taken { signal, back } in self.with_signals(Signals::check) {
+            if back {
+                self.faults.note("signals", || {
+                    let name = signal_name(signal);
+                    format!(
+                        "{name}: another handler was installed after `build`; it is now called after this library's"
+                    )
+                });
+            } else {
+                let signal = u8::try_from(signal).unwrap_or_default();
+                self.tell_fault(Event::SignalTaken { signal }, &taken(signal.into()));
+            }
+        }
+        #[cfg(not(all(unix, not(any(winddown_loom, winddown_shuttle)))))]
+        let _ = self;
+    }
+
+    /// The signals that were not heard because of another part's handler.
+    pub(crate) fn signal_failures(&self) -> Vec<Failure> {
+        #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+        let deaf = self.with_signals(|signals| signals.deaf_to());
+        #[cfg(not(all(unix, not(any(winddown_loom, winddown_shuttle)))))]
+        let deaf = Vec::new();
+        deaf.into_iter().map(|signal| Failure { part: Part::Signal, what: taken(signal) }).collect()
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    u8::try_from(signal).map_or_else(|_| format!("signal {signal}"), |number| Reason::Signal(number).to_string())
+}
+
+fn taken(signal: i32) -> String {
+    let name = signal_name(signal);
+    format!(
+        "{name}: another part of the program installed a handler after `build`. Unless that calls the handler before it, this \
+         shutdown does not hear {name}. Install it before `build`, or use `Builder::take_signals_back`"
+    )
 }

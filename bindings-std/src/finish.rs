@@ -32,6 +32,7 @@ impl Drive<'_> {
         }
         let mut report = self.report(outcome);
         report.failures = inner.faults.failures();
+        report.failures.extend(inner.signal_failures());
         report.failures.extend(inner.kickers.failures());
         report.failures.extend(self.panics.failure(Part::Driver, "driver step"));
         judge_failures(&mut report);

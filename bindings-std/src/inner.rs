@@ -21,7 +21,7 @@ use crate::kicker::{Entries, Kickers};
 use crate::label::Labels;
 use crate::observe::Observers;
 use crate::report::{Counting, Panics};
-use crate::signal::Signals;
+use crate::signal::{Between, Signals};
 use crate::stripe::{Gate, ThreadStripes};
 #[cfg(test)]
 use crate::sync::AtomicU32;
@@ -107,10 +107,11 @@ impl Drop for Owner {
         keep.orphaned = true;
         let over = keep.over || inner.trigger.lifecycle.load().phase() == Phase::Running;
         drop(keep);
+        inner.trigger.driver.notify();
+        Between::OrphanedAndLetGo.reach();
         if over {
             inner.let_go();
         }
-        inner.trigger.driver.notify();
     }
 }
 
@@ -278,6 +279,12 @@ impl Inner {
 
     pub(crate) fn keep_signals(&self, signals: Signals) {
         self.keep.lock().signals = signals;
+    }
+
+    /// Calls this with the signals that the shutdown hears, and with a lock held.
+    #[cfg(unix)]
+    pub(crate) fn with_signals<T>(&self, then: impl FnOnce(&mut Signals) -> T) -> T {
+        then(&mut self.keep.lock().signals)
     }
 
     /// Signals do again what they did before.

@@ -1,4 +1,4 @@
-//! Ctrl-C through the crate `ctrlc`: all there is on Windows, and on Unix for who asks for it. A thread of that crate's
+//! Ctrl-C through the crate `ctrlc`: all there is on Windows, and on Unix for programs that ask for it. A thread of that crate
 //! runs this, so nothing here has to be async-signal-safe.
 
 use std::io;
@@ -7,6 +7,8 @@ use winddown_core::{Escalate, Forced, Outcome, Reason};
 
 use crate::SignalError;
 use crate::inner::Inner;
+#[cfg(unix)]
+use crate::signal::{Claim, Disposition, Ear, count_heard, is_heard_by_front, run_on_alternate_stack, unheard};
 use crate::sync::of_process::Mutex;
 use crate::sync::{Arc, Weak};
 use crate::watchdog::exit_now;
@@ -14,63 +16,109 @@ use crate::watchdog::exit_now;
 /// The number of Ctrl-C's signal, also where it has none.
 const SIGINT: i32 = 2;
 
-struct Ear {
-    /// `ctrlc` can neither remove a handler nor take a second one: the first stays for good.
-    installed: bool,
+struct Listener {
+    /// The address of the handler that `ctrlc` has installed (on Windows 0). The crate can neither remove a handler nor take a second
+    /// one: the first stays for good.
+    handler: Option<usize>,
     owner: Weak<Inner>,
 }
 
-static EAR: Mutex<Ear> = Mutex::new(Ear { installed: false, owner: Weak::new() });
+static LISTENER: Mutex<Listener> = Mutex::new(Listener { handler: None, owner: Weak::new() });
 
 /// Interrupts that one shutdown hears. Dropped, they have their default action again, by imitation.
-pub(crate) struct Installed {
-    /// Given back when dropped.
-    #[cfg(unix)]
-    _sigint: crate::signal::Claim,
-}
+pub(crate) struct Installed;
 
 impl Installed {
+    #[cfg(unix)]
+    pub(crate) fn new(inner: &Arc<Inner>) -> Result<(Self, Ear), SignalError> {
+        let claim = Claim::new(SIGINT)?;
+        let (installed, handler) = Self::listen(inner)?;
+        let ear = Ear::beside(SIGINT, claim, inner, handler).map_err(failed)?;
+        Ok((installed, ear))
+    }
+
+    #[cfg(not(unix))]
     pub(crate) fn new(inner: &Arc<Inner>) -> Result<Self, SignalError> {
-        #[cfg(unix)]
-        let sigint = crate::signal::Claim::new(SIGINT)?;
-        let mut ear = EAR.lock();
-        if ear.owner.strong_count() > 0 {
+        Self::listen(inner).map(|(installed, _)| installed)
+    }
+
+    fn listen(inner: &Arc<Inner>) -> Result<(Self, usize), SignalError> {
+        let mut listener = LISTENER.lock();
+        if listener.owner.strong_count() > 0 {
             return Err(SignalError::Taken { signal: SIGINT });
         }
-        if !ear.installed {
-            ctrlc::try_set_handler(heard).map_err(|error| match error {
-                ctrlc::Error::System(source) => SignalError::Os { signal: SIGINT, source },
-                ctrlc::Error::MultipleHandlers => SignalError::Taken { signal: SIGINT },
-                other @ ctrlc::Error::NoSuchSignal(_) => {
-                    SignalError::Os { signal: SIGINT, source: io::Error::other(other) }
-                }
-            })?;
-            ear.installed = true;
-        }
-        ear.owner = Arc::downgrade(inner);
-        Ok(Self {
-            #[cfg(unix)]
-            _sigint: sigint,
-        })
+        let handler = match listener.handler {
+            Some(handler) => handler,
+            None => *listener.handler.insert(install()?),
+        };
+        listener.owner = Arc::downgrade(inner);
+        Ok((Self, handler))
     }
+}
+
+pub(crate) fn failed(source: io::Error) -> SignalError {
+    SignalError::Os { signal: SIGINT, source }
+}
+
+/// Installs the handler of `ctrlc`, for SIGINT only, and returns its address.
+///
+/// With its feature `termination`, which any crate of the program may switch on, it takes SIGTERM and SIGHUP as well, and does not say
+/// which signal came. So those get back the entries that they had. (A SIGTERM that arrives between the two counts as an interrupt.)
+#[cfg(unix)]
+fn install() -> Result<usize, SignalError> {
+    let before = Disposition::of(SIGINT).map_err(failed)?;
+    if !before.is_default() && !before.is_ignored() {
+        return Err(SignalError::Taken { signal: SIGINT });
+    }
+    let others = [libc::SIGTERM, libc::SIGHUP].map(|signal| (signal, Disposition::of(signal)));
+    let handler = set_handler();
+    for (signal, before) in others {
+        let restored = before.and_then(|before| before.install(signal));
+        restored.map_err(|source| SignalError::Os { signal, source })?;
+    }
+    handler?;
+    run_on_alternate_stack(SIGINT).map_err(failed)?;
+    Disposition::of(SIGINT).map(|now| now.address()).map_err(failed)
+}
+
+#[cfg(not(unix))]
+fn install() -> Result<usize, SignalError> {
+    set_handler().map(|()| 0)
+}
+
+fn set_handler() -> Result<(), SignalError> {
+    ctrlc::set_handler(heard).map_err(|error| match error {
+        ctrlc::Error::System(source) => failed(source),
+        ctrlc::Error::MultipleHandlers => SignalError::Taken { signal: SIGINT },
+        other @ ctrlc::Error::NoSuchSignal(_) => failed(io::Error::other(other)),
+    })
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        EAR.lock().owner = Weak::new();
+        LISTENER.lock().owner = Weak::new();
     }
 }
 
 fn heard() {
+    #[cfg(unix)]
+    if is_heard_by_front(SIGINT) {
+        // The handler of another part has called the one before it.
+        return;
+    }
     // Held while asking: an owner that goes away goes before, or has been asked.
-    let ear = EAR.lock();
-    let escalate = ear.owner.upgrade().map(|inner| (inner.trigger.ask(Reason::Interrupt).1, inner));
-    drop(ear);
+    let listener = LISTENER.lock();
+    let escalate = listener.owner.upgrade().map(|inner| (inner.trigger.ask(Reason::Interrupt).1, inner));
+    drop(listener);
     match escalate {
         Some((Escalate::Exit, _)) => exit_now(Outcome::Forced(Forced::Interrupt).exit_code(Reason::Interrupt).into()),
-        Some((_, inner)) => inner.trigger.driver.notify(),
+        Some((_, inner)) => {
+            #[cfg(unix)]
+            count_heard(SIGINT);
+            inner.trigger.driver.notify();
+        }
         #[cfg(unix)]
-        None => crate::signal::unheard(SIGINT),
+        None => unheard(SIGINT),
         // STATUS_CONTROL_C_EXIT, as Windows' own handler has it.
         #[cfg(not(unix))]
         None => exit_now(i32::from_ne_bytes(0xC000_013A_u32.to_ne_bytes())),

@@ -81,6 +81,7 @@ impl fmt::Display for Notice {
         let stage = self.stage.as_deref().unwrap_or_default();
         match self.event {
             Event::ListenerFailed => write!(f, "failed: {}", self.failure.as_deref().unwrap_or("a listener")),
+            Event::SignalTaken { .. } => write!(f, "failed: {}", self.failure.as_deref().unwrap_or("a signal")),
             Event::Triggered { reason } => write!(f, "{reason}: winding down"),
             Event::Repeated { repeats } => {
                 write!(f, "asked again: {} interrupts, {} others", repeats.interrupts, repeats.others)

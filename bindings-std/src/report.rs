@@ -196,6 +196,8 @@ pub enum Part {
     Task,
     /// A listener, or its accept loop, before the program refused.
     Listener,
+    /// A signal that the program may not have heard, because another part of it had installed a handler.
+    Signal,
     /// The driver, which is the library's own thread: a fault of the library's.
     Driver,
 }

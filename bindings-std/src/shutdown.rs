@@ -281,6 +281,7 @@ impl Shutdown {
     #[must_use = "the exit code is in it"]
     pub fn run(&self) -> Exit {
         let inner = &self.inner;
+        inner.check_signals();
         if inner.is_forked() {
             // The helpers' threads stayed with the parent. If there are none to be started, this one does their work.
             inner.note_no_helper(inner.keep_helpers());
@@ -300,6 +301,7 @@ impl Shutdown {
     /// As [`run`](Self::run), for tasks, of whatever executor. Hooks that are futures are polled by the task that awaits
     /// this.
     pub fn ended(&self) -> Ended {
+        self.inner.check_signals();
         Ended::new(self.owner.clone(), Runner::new(self.inner.clone()))
     }
 }

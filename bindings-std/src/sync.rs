@@ -50,6 +50,8 @@ pub(crate) use explored::*;
 
 /// For statics, which belong to the process and outlive every exploration.
 pub(crate) mod of_process {
+    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+    pub(crate) use std::sync::atomic::AtomicI32;
     #[cfg(all(target_os = "linux", not(target_env = "ohos"), not(any(winddown_loom, winddown_shuttle))))]
     pub(crate) use std::sync::atomic::AtomicU8;
     pub(crate) use std::sync::atomic::AtomicUsize;

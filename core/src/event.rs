@@ -10,6 +10,11 @@ use crate::{Fate, InFlight, Milestone, Outcome, Reason, Repeats};
 pub enum Event {
     /// A listener is out of order, or its accept loop panicked, before the program refused. This may come before the wind-down.
     ListenerFailed,
+    /// Another part of the program has installed a handler for a signal that the shutdown listens to. This may come before the wind-down.
+    SignalTaken {
+        /// The signal's number.
+        signal: u8,
+    },
     /// The wind-down began.
     Triggered {
         /// Why.

@@ -1,0 +1,74 @@
+//! Wakes the driver from a handler, on systems without a system call that does so and is legal there: through a pipe and a thread.
+//! Not here: what the handler does besides (`slot`).
+
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use super::slot::Slot;
+use crate::hook::thread_name;
+use crate::inner::Inner;
+use crate::sync::of_process::{AtomicBool, AtomicI32};
+use crate::sync::{Arc, Ordering, thread};
+
+/// The handler's end of the pipe.
+pub(super) struct Line {
+    /// -1: there is no pipe.
+    pipe: AtomicI32,
+    /// The thread has not yet seen the last byte. So there is never more than one in the pipe, and writing never blocks or fails.
+    written: AtomicBool,
+}
+
+impl Line {
+    pub(super) const fn new() -> Self {
+        Self { pipe: AtomicI32::new(-1), written: AtomicBool::new(false) }
+    }
+
+    /// Has the thread wake the driver. Async-signal-safe.
+    pub(super) fn write(&self) {
+        // Relaxed: the pipe is opened before a handler is installed, and closed when none runs (`Slot::stop_listening`).
+        let pipe = self.pipe.load(Ordering::Relaxed);
+        // Acquire and release pair with the store in `Bell::new`: the thread wakes the driver after what the handler did before.
+        if pipe >= 0 && !self.written.swap(true, Ordering::AcqRel) {
+            // SAFETY: the descriptor is open, and the buffer is one byte long.
+            unsafe { libc::write(pipe, b"!".as_ptr().cast(), 1) };
+        }
+    }
+
+    fn set(&self, pipe: RawFd) {
+        self.written.store(false, Ordering::Release); // see `write`
+        self.pipe.store(pipe, Ordering::Relaxed); // see `write`
+    }
+}
+
+/// A thread that wakes the driver when a handler has written into its pipe. Ends when dropped.
+///
+/// A forked child has no such thread: a signal is heard there, and its driver sees it when it wakes for another reason.
+pub(super) struct Bell {
+    slot: &'static Slot,
+    _pipe: UnixStream,
+}
+
+impl Bell {
+    pub(super) fn new(slot: &'static Slot, inner: &Arc<Inner>) -> io::Result<Self> {
+        let (pipe, mut reader) = UnixStream::pair()?;
+        let driver = inner.trigger.driver.clone();
+        slot.line.set(pipe.as_raw_fd());
+        let listen = move || {
+            // Until the other end is closed.
+            while matches!(reader.read(&mut [0]), Ok(1)) {
+                slot.line.written.store(false, Ordering::Release); // see `write`
+                driver.notify();
+            }
+        };
+        let bell = Self { slot, _pipe: pipe };
+        thread::Builder::new().name(thread_name("signal")).spawn(listen)?;
+        Ok(bell)
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.slot.line.set(-1);
+    }
+}

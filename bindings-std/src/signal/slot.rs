@@ -1,0 +1,235 @@
+//! What this process knows about each signal: the shutdown that listens, whether it is served now, and how its handler was found.
+//! Not here: the handlers in the system's table (`handlers`).
+
+use std::ptr;
+use std::thread;
+
+use libc::c_int;
+use signal_hook::consts::FORBIDDEN;
+use winddown_core::{Escalate, Reason};
+
+use crate::SignalError;
+use crate::inner::Inner;
+use crate::sync::of_process::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+use crate::sync::{Arc, Ordering};
+use crate::watchdog::exit_now;
+
+/// Signal numbers are below this on every system that this code is built for (`_NSIG` is 65 on Linux, 33 or less on the BSDs).
+const SIGNALS: usize = 65;
+
+/// The most threads that handle one signal at the same time and are told apart. On one more the handler of `front` does not call
+/// the other part's.
+const THREADS: usize = 4;
+
+/// What this process knows about a signal.
+pub(super) struct Slot {
+    /// A shutdown has asked for it. Only one at a time may.
+    claimed: AtomicBool,
+    /// A shutdown listens: the default action is not taken.
+    armed: AtomicBool,
+    /// The shutdown that listens, from `Arc::into_raw`; null if none does.
+    listener: AtomicPtr<Inner>,
+    /// How many handlers use `listener`.
+    readers: AtomicU32,
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) line: super::bell::Line,
+    /// How often a delivery was counted.
+    pub(super) heard: AtomicU32,
+    /// The address of the handler that hears for the shutdown, as `handlers` has installed or found it.
+    pub(super) ours: AtomicUsize,
+    /// The entry that `front` has replaced, and follows after the shutdown has heard; null if there is none. Never freed.
+    pub(super) newcomer: AtomicPtr<libc::sigaction>,
+    /// The threads that are in `front`: `pthread_self()`, plus 1 if the delivery was counted.
+    threads: [AtomicUsize; THREADS],
+}
+
+static SLOTS: [Slot; SIGNALS] = [const { Slot::new() }; SIGNALS];
+
+/// The slot of a signal, if there may be such a signal.
+pub(super) fn slot(signal: c_int) -> Option<&'static Slot> {
+    usize::try_from(signal).ok().filter(|&number| number > 0).and_then(|number| SLOTS.get(number))
+}
+
+/// Counts a delivery that another crate's handler has heard for a shutdown.
+#[cfg(feature = "ctrlc")]
+pub(crate) fn count_heard(signal: c_int) {
+    if let Some(slot) = slot(signal) {
+        slot.heard.fetch_add(1, Ordering::Relaxed); // see `Slot::count_delivery`
+    }
+}
+
+/// The right to a signal, given back when dropped.
+pub(crate) struct Claim(&'static Slot);
+
+impl Claim {
+    pub(crate) fn new(signal: c_int) -> Result<Self, SignalError> {
+        let slot = slot(signal).ok_or(SignalError::Unknown { signal })?;
+        if FORBIDDEN.contains(&signal) {
+            return Err(SignalError::Forbidden { signal });
+        }
+        // Acquire pairs with the release in `drop`: the former owner no longer uses the slot.
+        if slot.claimed.swap(true, Ordering::Acquire) {
+            return Err(SignalError::Taken { signal });
+        }
+        Ok(Self(slot))
+    }
+
+    pub(super) fn slot(&self) -> &'static Slot {
+        self.0
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Release pairs with the acquire in `new`.
+        self.0.claimed.store(false, Ordering::Release);
+    }
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            claimed: AtomicBool::new(false),
+            armed: AtomicBool::new(false),
+            listener: AtomicPtr::new(ptr::null_mut()),
+            readers: AtomicU32::new(0),
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            line: super::bell::Line::new(),
+            heard: AtomicU32::new(0),
+            ours: AtomicUsize::new(0),
+            newcomer: AtomicPtr::new(ptr::null_mut()),
+            threads: [const { AtomicUsize::new(0) }; THREADS],
+        }
+    }
+
+    /// Says whether a delivery has its default action if no handler was there before.
+    pub(super) fn set_armed(&self, armed: bool) {
+        // Release pairs with the acquire in `is_armed`. It orders nothing else: a handler sees one or the other.
+        self.armed.store(armed, Ordering::Release);
+    }
+
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Acquire) // pairs with `set_armed`
+    }
+
+    /// Has this shutdown hear the signal from now on.
+    pub(super) fn listen(&self, inner: &Arc<Inner>) {
+        let inner = Arc::into_raw(inner.clone()).cast_mut();
+        // Release pairs with the load in `hear`. The former listener is gone, as `Claim` says.
+        self.listener.store(inner, Ordering::Release);
+    }
+
+    /// Nothing hears the signal from now on. Waits for the handlers that are running.
+    pub(super) fn stop_listening(&self) {
+        // Sequentially consistent, with the accesses in `hear`: either a handler sees null, or this sees that it is there.
+        let inner = self.listener.swap(ptr::null_mut(), Ordering::SeqCst);
+        if inner.is_null() {
+            return;
+        }
+        // SAFETY: from `into_raw` in `listen`; only this call took it out.
+        let inner = unsafe { Arc::from_raw(inner.cast_const()) };
+        while self.readers.load(Ordering::SeqCst) != 0 {
+            if inner.is_forked() {
+                // A handler that was running on another thread at the fork does not exist here, and never ends.
+                std::mem::forget(inner);
+                self.readers.store(0, Ordering::SeqCst);
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Has the shutdown hear a delivery, once, however many handlers it is passed through. Async-signal-safe: atomics, a reading of the
+    /// clock and one system call (P8).
+    pub(super) fn hear(&self, signal: c_int) {
+        if !self.count_delivery() {
+            return;
+        }
+        // Sequentially consistent, both: see `stop_listening`.
+        self.readers.fetch_add(1, Ordering::SeqCst);
+        let inner = self.listener.load(Ordering::SeqCst);
+        // SAFETY: null, or from `into_raw` in `listen`. `stop_listening` takes the pointer away first, and frees it when there are no
+        // readers: this is one.
+        let escalate = unsafe { inner.as_ref() }.map(|inner| {
+            let number = u8::try_from(signal).expect("below SIGNALS");
+            self.ask(inner, Reason::Signal(number))
+        });
+        // Release, at least, pairs with the load in `stop_listening`: it frees what this has used.
+        self.readers.fetch_sub(1, Ordering::SeqCst);
+        if escalate == Some(Escalate::Exit) {
+            exit_now(128 + signal);
+        }
+    }
+
+    /// Asks to stop, and wakes the driver.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[expect(clippy::unused_self, reason = "other systems use it")]
+    fn ask(&self, inner: &Inner, reason: Reason) -> Escalate {
+        inner.trigger.fire(reason)
+    }
+
+    /// Asks to stop, and has a thread wake the driver.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn ask(&self, inner: &Inner, reason: Reason) -> Escalate {
+        let (_, escalate) = inner.trigger.ask(reason);
+        self.line.write();
+        escalate
+    }
+
+    /// Returns whether the delivery that the calling thread handles was not counted yet.
+    fn count_delivery(&self) -> bool {
+        let thread = this_thread();
+        // Relaxed, all accesses to `threads`: only the thread itself acts on its own entry.
+        for entry in &self.threads {
+            match entry.load(Ordering::Relaxed) {
+                own if own == thread => entry.store(thread + 1, Ordering::Relaxed),
+                own if own == thread + 1 => return false,
+                _ => continue,
+            }
+            break;
+        }
+        // Relaxed: `handlers` compares it with an earlier value. No other memory depends on it.
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Enters the calling thread as one that is in `front`.
+    pub(super) fn pass(&self) -> Passage<'_> {
+        let thread = this_thread();
+        let is = |entry: &&AtomicUsize| entry.load(Ordering::Relaxed) & !1 == thread;
+        if self.threads.iter().any(|entry| is(&entry)) {
+            return Passage::Again;
+        }
+        let free =
+            |entry: &&AtomicUsize| entry.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        self.threads.iter().find(free).map_or(Passage::Crowded, |entry| Passage::First(Entry(entry)))
+    }
+}
+
+/// What a call of `front` is on its thread.
+pub(super) enum Passage<'a> {
+    /// The first for this delivery. The entry is held until it returns.
+    First(Entry<'a>),
+    /// The other part's handler has called the one before it, which is `front`.
+    Again,
+    /// Too many threads handle the signal to tell whether it is the first.
+    Crowded,
+}
+
+/// A thread's entry, given back when dropped.
+pub(super) struct Entry<'a>(&'a AtomicUsize);
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed); // see `count_delivery`
+    }
+}
+
+/// A number for the calling thread. It is even, and not 0.
+///
+/// On the systems that this is built for it is the address of a structure of the C library's. Async-signal-safe (POSIX 2024, 2.4.3).
+#[allow(clippy::cast_possible_truncation, reason = "an address, on 32-bit systems too")]
+fn this_thread() -> usize {
+    // SAFETY: it has no preconditions.
+    (unsafe { libc::pthread_self() }) as usize & !1
+}
