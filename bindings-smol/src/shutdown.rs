@@ -42,7 +42,7 @@ impl Shutdown {
     ///
     /// There is no such stage, or it has begun or been given up. The hook is dropped, and never polled.
     #[track_caller]
-    pub fn hook<R: HookResult>(
+    pub fn hook<R: HookResult<K>, K>(
         &self,
         stage: &str,
         hook: impl Future<Output = R> + Send + 'static,

@@ -49,13 +49,13 @@ impl Stage {
     /// An error or a panic is reported, and stops nobody else. One that may not return from its `poll` should be a task of its
     /// own on an executor with several threads, `hook(async move { executor.spawn(it).await })`, so that it holds nobody up.
     #[track_caller]
-    pub fn hook<R: HookResult>(self, hook: impl Future<Output = R> + Send + 'static) -> Self {
+    pub fn hook<R: HookResult<K>, K>(self, hook: impl Future<Output = R> + Send + 'static) -> Self {
         Self(self.0.async_hook(hook))
     }
 
     /// A hook that blocks: it runs on a thread of the crate [`blocking`], which goes on should it be abandoned.
     #[track_caller]
-    pub fn blocking<R: HookResult + Send + 'static>(self, hook: impl FnOnce() -> R + Send + 'static) -> Self {
+    pub fn blocking<R: HookResult<K> + Send + 'static, K>(self, hook: impl FnOnce() -> R + Send + 'static) -> Self {
         Self(self.0.async_hook(async { blocking::unblock(hook).await }))
     }
 }

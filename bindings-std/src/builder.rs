@@ -17,7 +17,7 @@ use crate::sync::{Arc, thread};
 use crate::testing::ManualClock;
 use crate::trigger::Trigger;
 use crate::watchdog::Watchdog;
-use crate::{BuildError, Observer, Shutdown, Stage, stage};
+use crate::{BuildError, Notice, Observer, Shutdown, Stage, stage};
 
 /// Sets up a [`Shutdown`]. From [`Shutdown::builder`].
 ///
@@ -166,8 +166,18 @@ impl<S: From<Shutdown>> Builder<S> {
         self
     }
 
-    /// One more who is told what happens: an [`Observer`], or a closure whose argument has its type written out,
-    /// `|notice: &Notice|`.
+    /// Has a closure told what happens, on a thread of its own. It is an [`Observer`] that hears the notices only.
+    ///
+    /// ```
+    /// let shutdown = winddown::Shutdown::builder().on_notice(|notice| println!("{notice}")).build()?;
+    /// # Ok::<(), winddown::BuildError>(())
+    /// ```
+    pub fn on_notice(self, told: impl FnMut(&Notice) + Send + 'static) -> Self {
+        self.observer(told)
+    }
+
+    /// Has an [`Observer`] told what happens, on a thread of its own. For a closure use [`on_notice`](Self::on_notice): here the compiler
+    /// does not find the type of its argument.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(Box::new(observer));
         self

@@ -45,4 +45,20 @@ impl Clock {
             (Self::Manual(clock), Some(deadline)) => clock.wait(event, key, deadline),
         }
     }
+
+    /// As `wait` without a deadline, for the end of a wind-down whose driver sleeps on `driver`. `began`: since when, in real time.
+    ///
+    /// # Panics
+    ///
+    /// When the driver sleeps on a test's clock that no thread advances.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self, ended: &Arc<EventCount>, key: u32, driver: &Arc<EventCount>, began: Instant) {
+        match self {
+            // In an exploration no time passes, and a wait without end is found.
+            Self::Manual(clock) if !cfg!(any(winddown_loom, winddown_shuttle)) => {
+                clock.wait_for_end(ended, key, driver, began);
+            }
+            _ => ended.wait(key, None),
+        }
+    }
 }

@@ -1,11 +1,29 @@
-//! The budget from the environment. What the variables are and what they mean is core's.
+//! The budget from the environment. Not here: the variables, their meaning, and which names are misspelt (`winddown_core::Budget`).
 
 use std::env;
+use std::error::Error;
+use std::fmt;
 
 use winddown_core::{BadVariable, Budget};
 
-/// A variable whose value is no number of seconds. (What is not UTF-8 in it is shown as `\u{fffd}`.)
-pub type EnvError = BadVariable<String>;
+/// Why the environment gives no budget. Its `Debug` is its `Display`, for programs that return it from `main`.
+///
+/// Bytes that are not UTF-8 are shown as `\u{fffd}`.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EnvError {
+    /// The value of a variable is no number of seconds.
+    Value(BadVariable<String>),
+    /// A variable is set whose name is nearly that of one of the variables, and would have no effect.
+    Misspelt {
+        /// The name that is set.
+        variable: String,
+        /// Its value.
+        value: String,
+        /// The variable that it was meant to be.
+        nearest: &'static str,
+    },
+}
 
 /// Reads a [`Budget`] from the environment.
 ///
@@ -30,14 +48,14 @@ pub type EnvError = BadVariable<String>;
 /// # Ok::<(), winddown::EnvError>(())
 /// ```
 pub trait FromEnv: Sized {
-    /// The default, changed by the variables that are set.
+    /// Returns the default, changed by the variables that are set.
     ///
     /// # Errors
     ///
-    /// The first variable whose value is no number of seconds, with that value.
+    /// A variable whose name is [nearly one of these](Budget::misspelt), or the first whose value is no number of seconds.
     fn from_env() -> Result<Self, EnvError>;
 
-    /// This one, changed by the variables that are set.
+    /// Returns this one, changed by the variables that are set.
     ///
     /// # Errors
     ///
@@ -51,6 +69,45 @@ impl FromEnv for Budget {
     }
 
     fn overridden_by_env(self) -> Result<Self, EnvError> {
-        self.overridden_by(|variable| Some(env::var_os(variable)?.to_string_lossy().into_owned()))
+        if let Some(error) = misspelt() {
+            return Err(error);
+        }
+        let value = |variable| Some(env::var_os(variable)?.to_string_lossy().into_owned());
+        self.overridden_by(value).map_err(EnvError::Value)
     }
 }
+
+/// Finds a misspelt variable: of several, the first in the alphabet.
+fn misspelt() -> Option<EnvError> {
+    let misspelt = env::vars_os().filter_map(|(name, value)| {
+        let variable = name.to_string_lossy().into_owned();
+        // Windows finds a variable by its name in upper or lower case.
+        let nearest = Budget::misspelt(&if cfg!(windows) { variable.to_uppercase() } else { variable.clone() })?;
+        Some((variable, value.to_string_lossy().into_owned(), nearest))
+    });
+    let (variable, value, nearest) = misspelt.min()?;
+    Some(EnvError::Misspelt { variable, value, nearest })
+}
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(error) => fmt::Display::fmt(error, f),
+            Self::Misspelt { variable, value, nearest } => {
+                let variable = variable.escape_debug();
+                write!(
+                    f,
+                    "{variable}={value:?} is set, but there is no such variable: set {nearest} instead, or unset it"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Debug for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for EnvError {}

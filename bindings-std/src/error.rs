@@ -1,4 +1,5 @@
-//! What can go wrong while a shutdown is set up. Everything is returned; nothing is logged.
+//! The errors of setting a shutdown up, and how an error is printed with its causes. Everything is returned; nothing is logged. Not here:
+//! the errors of core (`winddown_core::PlanError`) and of the environment (`env`).
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +9,8 @@ use winddown_core::PlanError;
 
 /// Why a [`Shutdown`](crate::Shutdown) could not be built. Nothing of it stays behind.
 ///
-/// Its `Debug` is its `Display`, for programs that return it from `main`.
+/// Its `Debug` is its `Display` with the [`source`](Error::source) after it, for programs that return it from `main`. (`Display` leaves the
+/// source out, so a chain of errors names each once.)
 #[non_exhaustive]
 pub enum BuildError {
     /// Two stages have this name.
@@ -42,7 +44,7 @@ pub enum BuildError {
     Thread(io::Error),
 }
 
-/// Why a signal cannot be listened to. Its `Debug` is its `Display`.
+/// Why a signal cannot be listened to. Its `Debug` is its `Display` with the [`source`](Error::source) after it.
 #[non_exhaustive]
 pub enum SignalError {
     /// There is no signal of this number.
@@ -71,13 +73,13 @@ pub enum SignalError {
 
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        f.write_str(&chain(self))
     }
 }
 
 impl fmt::Debug for SignalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        f.write_str(&chain(self))
     }
 }
 
@@ -96,7 +98,7 @@ impl fmt::Display for BuildError {
             }
             Self::TooManyStages { given } => PlanError::TooManyStages { given: *given }.fmt(f),
             Self::Signal(error) => fmt::Display::fmt(error, f),
-            Self::Thread(source) => write!(f, "could not start a thread: {source}"),
+            Self::Thread(_) => f.write_str("could not start a thread"),
         }
     }
 }
@@ -104,7 +106,9 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Signal(SignalError::Os { source, .. }) | Self::Thread(source) => Some(source),
+            // Not the signal's error itself: its text is this one's.
+            Self::Signal(error) => error.source(),
+            Self::Thread(source) => Some(source),
             _ => None,
         }
     }
@@ -118,7 +122,7 @@ impl fmt::Display for SignalError {
             Self::Taken { signal } => {
                 write!(f, "signal {signal} is listened to already, by another part of this process")
             }
-            Self::Os { signal, source } => write!(f, "signal {signal} could not be listened to: {source}"),
+            Self::Os { signal, .. } => write!(f, "signal {signal} could not be listened to"),
         }
     }
 }
@@ -130,4 +134,15 @@ impl Error for SignalError {
             _ => None,
         }
     }
+}
+
+/// Returns an error and its causes, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

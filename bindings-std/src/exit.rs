@@ -29,6 +29,22 @@ impl Exit {
     pub fn code(&self) -> u8 {
         self.report.exit_code()
     }
+
+    /// Ends the process with the [`code`](Self::code), by [`std::process::exit`]: for a program whose `main` cannot return this.
+    ///
+    /// The destructors of `main`'s locals, and of any other thread's, do not run. Functions registered with `atexit` do. A signal that comes
+    /// meanwhile joins, and does not kill.
+    ///
+    /// ```no_run
+    /// let shutdown = winddown::Shutdown::builder().signals().build().expect("a plan that fits");
+    /// shutdown.run().exit()
+    /// ```
+    pub fn exit(self) -> ! {
+        let code = self.code();
+        // As in `report`: the handlers stay.
+        std::mem::forget(self.owner);
+        std::process::exit(code.into())
+    }
 }
 
 impl Termination for Exit {

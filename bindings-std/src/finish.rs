@@ -115,6 +115,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
         reason: state.reason().unwrap_or(Reason::Failure),
         message: inner.message.lock().take().map(Into::into),
         outcome,
+        chosen_code: inner.chosen_code.close(),
         repeats: state.repeats(),
         budget: *inner.plan.budget(),
         took: Duration::ZERO,

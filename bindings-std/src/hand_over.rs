@@ -165,7 +165,7 @@ impl Runner {
                     self.tasks.push(task);
                     continue;
                 }
-                Ok(Poll::Ready(result)) => task.end(result.map_err(Trouble::Failed)),
+                Ok(Poll::Ready(result)) => task.end(result),
                 Err(Panicked(message)) => task.end(Err(Trouble::Panicked(message))),
             };
             if self.takes {

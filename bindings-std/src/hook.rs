@@ -1,4 +1,5 @@
-//! Hooks: what the stages do. Not here: when (`winddown_core::Sequence`), and who polls those that are futures (`hand_over`).
+//! Hooks: what the stages do. Not here: what they may return (`hook_result`), when they run (`winddown_core::Sequence`), and what polls
+//! those that are futures (`hand_over`).
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -9,39 +10,10 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::Stage;
+pub(crate) use crate::hook_result::Trouble;
 use crate::inner::Inner;
 use crate::sync::{Arc, Mutex, thread};
-
-type BoxError = Box<dyn Error + Send + Sync>;
-
-/// What a hook may return: nothing, or a `Result` whose error is any error, a `String` or a `&str`.
-#[diagnostic::on_unimplemented(
-    message = "a hook returns `()`, or `Result<(), E>` with any error",
-    note = "end it with `;`, or a result with a value in it with `.map(drop)`; one that never returns needs `-> ()` and braces"
-)]
-pub trait HookResult: private::Sealed {
-    #[doc(hidden)]
-    fn into_result(self) -> Result<(), BoxError>;
-}
-
-mod private {
-    pub trait Sealed {}
-    impl Sealed for () {}
-    impl<E> Sealed for Result<(), E> {}
-}
-
-impl HookResult for () {
-    fn into_result(self) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
-impl<E: Into<BoxError>> HookResult for Result<(), E> {
-    fn into_result(self) -> Result<(), BoxError> {
-        self.map_err(Into::into)
-    }
-}
+use crate::{HookResult, Stage};
 
 /// Why a hook was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,29 +44,24 @@ pub(crate) struct Hook {
 /// What a hook does.
 pub(crate) enum Work {
     /// On a thread of its own.
-    Closure(Box<dyn FnOnce() -> Result<(), String> + Send>),
+    Closure(Box<dyn FnOnce() -> Result<(), Trouble> + Send>),
     /// Wherever it is polled.
     Future(HookFuture),
 }
 
 /// A hook as a future, with its error as text.
-pub(crate) type HookFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+pub(crate) type HookFuture = Pin<Box<dyn Future<Output = Result<(), Trouble>> + Send>>;
 
 impl Hook {
     #[track_caller]
-    pub(crate) fn new<R: HookResult>(hook: impl FnOnce() -> R + Send + 'static) -> Self {
-        Self { work: Work::Closure(Box::new(|| text(hook()))), location: Location::caller() }
+    pub(crate) fn new<R: HookResult<K>, K>(hook: impl FnOnce() -> R + Send + 'static) -> Self {
+        Self { work: Work::Closure(Box::new(|| hook().into_result())), location: Location::caller() }
     }
 
     #[track_caller]
-    pub(crate) fn future<R: HookResult>(hook: impl Future<Output = R> + Send + 'static) -> Self {
-        Self { work: Work::Future(Box::pin(async { text(hook.await) })), location: Location::caller() }
+    pub(crate) fn future<R: HookResult<K>, K>(hook: impl Future<Output = R> + Send + 'static) -> Self {
+        Self { work: Work::Future(Box::pin(async { hook.await.into_result() })), location: Location::caller() }
     }
-}
-
-/// The error becomes text where the hook runs: its own destructor and `Display` may panic too.
-fn text(result: impl HookResult) -> Result<(), String> {
-    result.into_result().map_err(|error| chain(&*error))
 }
 
 /// The hooks of all stages, and which have ended.
@@ -121,12 +88,6 @@ pub(crate) struct HookEnd {
     pub(crate) location: &'static Location<'static>,
     pub(crate) at: Duration,
     pub(crate) result: Result<(), Trouble>,
-}
-
-/// What went wrong with a hook.
-pub(crate) enum Trouble {
-    Failed(String),
-    Panicked(String),
 }
 
 impl Hooks {
@@ -204,23 +165,9 @@ impl Hooks {
 
 impl Trouble {
     /// How a hook ended that was run with its panics caught.
-    pub(crate) fn of(result: Result<Result<(), String>, Panicked>) -> Result<(), Self> {
-        match result {
-            Ok(ended) => ended.map_err(Self::Failed),
-            Err(Panicked(message)) => Err(Self::Panicked(message)),
-        }
+    pub(crate) fn of(result: Result<Result<(), Self>, Panicked>) -> Result<(), Self> {
+        result.unwrap_or_else(|Panicked(message)| Err(Self::Panicked(message)))
     }
-}
-
-/// An error and what it came from, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// A panic's message.

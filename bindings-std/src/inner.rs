@@ -12,6 +12,7 @@ use crate::connections::Connections;
 #[cfg(unix)]
 use crate::doors::Doors;
 use crate::event_count::{Bell, EventCount};
+use crate::exit_code::ChosenCode;
 use crate::faults::Faults;
 use crate::fork::Process;
 use crate::hand_over::{HandOver, Task};
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     watchdog: OnceLock<Watchdog>,
     /// What goes with the reason.
     pub(crate) message: Mutex<Option<Cow<'static, str>>>,
+    pub(crate) chosen_code: ChosenCode,
     pub(crate) plan: Plan,
     /// Taken by whoever drives, when there is something to drive.
     pub(crate) observers: Mutex<Option<Observers>>,
@@ -144,6 +146,7 @@ impl Inner {
             panics: Mutex::default(),
             watchdog: OnceLock::new(),
             message: Mutex::new(None),
+            chosen_code: ChosenCode::default(),
             plan: *plan,
             observers: Mutex::new(None),
             report: OnceLock::new(),

@@ -110,6 +110,7 @@ mod env;
 mod error;
 mod event_count;
 mod exit;
+mod exit_code;
 mod faults;
 mod finish;
 mod fork;
@@ -118,6 +119,7 @@ mod hand_over;
 mod helpers;
 mod holding;
 mod hook;
+mod hook_result;
 #[cfg(unix)]
 mod incoming;
 mod inner;
@@ -170,7 +172,8 @@ pub use exit::Exit;
 pub use fork::Process;
 pub use guards::{Answered, Busy, OwnedAnswered, OwnedBusy, OwnedReceiving, Receiving, Upgraded};
 pub use holding::Holding;
-pub use hook::{HookError, HookResult};
+pub use hook::HookError;
+pub use hook_result::HookResult;
 #[cfg(unix)]
 pub use incoming::{Incoming, Next};
 #[cfg(unix)]
@@ -195,6 +198,6 @@ pub use unix_socket::UnixSocket;
 pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{
-    AtRefusal, Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone, OnFailure, Outcome,
-    Phase, PlanError, Priority, Reason, Refused, Repeats, Unserved,
+    AtRefusal, BadVariable, Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone,
+    OnFailure, Outcome, Phase, PlanError, Priority, Reason, Refused, Repeats, Unserved,
 };

@@ -38,14 +38,15 @@ impl Notice {
 /// very end, for [`Budget::flush`](winddown_core::Budget::flush) at most. One that panics or is late is named in the
 /// report, and the exit code is not 0.
 ///
-/// Every `FnMut(&Notice)` is an observer. [`lines_to`] makes one that writes lines:
+/// Every `FnMut(&Notice)` is an observer, and [`Builder::on_notice`](crate::Builder::on_notice) takes one. [`lines_to`] makes one that
+/// writes lines:
 ///
 /// ```
-/// use winddown::{Notice, Reason, Shutdown};
+/// use winddown::{Reason, Shutdown};
 ///
 /// let shutdown = Shutdown::builder()
 ///     .observer(winddown::lines_to(std::io::stderr()))
-///     .observer(|notice: &Notice| { /* count it */ })
+///     .on_notice(|notice| { /* count it */ })
 ///     .build()?;
 /// shutdown.trigger(Reason::Requested);
 /// let exit = shutdown.run();

@@ -46,7 +46,9 @@ impl fmt::Display for Report {
             Counting::Striped | Counting::Shared => {}
             Counting::Waited => f.write_str("\n  membarrier(2) was refused after the start: waited instead")?,
         }
-        write!(f, "\n  exit code {}", self.exit_code())
+        write!(f, "\n  exit code {}", self.exit_code())?;
+        let is_chosen = self.exit_code() != self.outcome.exit_code(self.reason);
+        if is_chosen { f.write_str(", chosen by the program") } else { Ok(()) }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Report {
     pub message: Option<String>,
     /// How it went as a whole: the worst thing that happened.
     pub outcome: Outcome,
+    /// The exit code that the program chose for a clean wind-down: [`Shutdown::set_exit_code`](crate::Shutdown::set_exit_code).
+    pub chosen_code: Option<u8>,
     /// How often it was asked for.
     pub repeats: Repeats,
     /// The time it had.
@@ -54,10 +56,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// The process exit code that tells the truth: [`Outcome::exit_code`].
+    /// Returns the process exit code that tells the truth: [`Outcome::exit_code`], or the one that the program
+    /// [chose](crate::Shutdown::set_exit_code) for a clean wind-down.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.outcome.exit_code(self.reason)
+        self.outcome.exit_code_or(self.reason, self.chosen_code)
     }
 
     /// The stage of this name.

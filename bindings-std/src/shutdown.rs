@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Instant;
 
 use winddown_core::{Forced, InFlight, Milestone, Phase, Priority, Reason, Refused};
 
@@ -213,6 +214,54 @@ impl Shutdown {
         forced
     }
 
+    /// Chooses the exit code of a wind-down that is otherwise clean, before it or during it. The last choice counts. Returns `false`, and
+    /// has no effect, when the report has been made: after the last stage, before observers hear that it is over.
+    ///
+    /// The report, observers, [`Exit::code`] and the watchdog then say this code. It takes the place of 0, and of the 1 of a
+    /// [`Reason::Failure`], unless it is 0 itself. The code of an outcome that is not clean
+    /// ([`Outcome::exit_code`](winddown_core::Outcome::exit_code)) outranks it.
+    ///
+    /// # Example
+    ///
+    /// A batch program that SIGINT stops in the middle of its list keeps its place and ends with 130, as a shell says "ended by SIGINT". When
+    /// SIGINT comes after the last item, everything is done, and the code is 0.
+    ///
+    /// ```
+    /// use winddown::{Reason, Shutdown};
+    ///
+    /// # fn save_place(next: usize) -> std::io::Result<()> { Ok(()) }
+    /// fn work_through(list: &[&str], shutdown: &Shutdown) -> std::io::Result<()> {
+    ///     for (number, item) in list.iter().enumerate() {
+    ///         if shutdown.is_shutting_down() {
+    ///             save_place(number)?;
+    ///             shutdown.set_exit_code(130);
+    ///             break;
+    ///         }
+    ///         // work on the item
+    /// #       if *item == "two" { shutdown.trigger(Reason::Signal(2)); }
+    ///     }
+    ///     shutdown.trigger(Reason::Requested); // joins, if SIGINT came before
+    ///     Ok(())
+    /// }
+    ///
+    /// # let code_of = |list: &[&str]| -> Result<u8, Box<dyn std::error::Error>> {
+    /// let shutdown = Shutdown::builder().build()?; // with `.signals()`
+    /// let pass = shutdown.enter();
+    /// work_through(list, &shutdown)?;
+    /// drop(pass);
+    /// let exit = shutdown.run();
+    /// # Ok(exit.code())
+    /// # };
+    /// # assert_eq!(code_of(&["one", "two", "three"])?, 130);
+    /// # assert_eq!(code_of(&["one", "two"])?, 0, "SIGINT came with the last item");
+    /// # assert_eq!(code_of(&["one"])?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::must_use_candidate, reason = "a choice before the end is in time")]
+    pub fn set_exit_code(&self, code: u8) -> bool {
+        self.inner.chosen_code.set(code)
+    }
+
     /// Has the report name a panic that was caught in a task, as those of [tracked](crate::LabelledWork::track) ones are.
     pub fn note_panic(&self, task: &str, panic: Box<dyn Any + Send>) {
         let what = format!("{task:?}: {}", message(panic));
@@ -233,7 +282,11 @@ impl Shutdown {
     /// There is no such stage, or it has begun or been given up. The hook then never runs: what it was to do is still the
     /// caller's to do.
     #[track_caller]
-    pub fn hook<R: HookResult>(&self, stage: &str, hook: impl FnOnce() -> R + Send + 'static) -> Result<(), HookError> {
+    pub fn hook<R: HookResult<K>, K>(
+        &self,
+        stage: &str,
+        hook: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<(), HookError> {
         self.inner.hooks.add(stage, Hook::new(hook))
     }
 
@@ -243,7 +296,7 @@ impl Shutdown {
     ///
     /// As for [`hook`](Self::hook).
     #[track_caller]
-    pub fn async_hook<R: HookResult>(
+    pub fn async_hook<R: HookResult<K>, K>(
         &self,
         stage: &str,
         hook: impl Future<Output = R> + Send + 'static,
@@ -278,9 +331,14 @@ impl Shutdown {
     ///
     /// Return it from `main`: [`Exit`] is the process's exit code. What happens after, such as the destructors of
     /// `main`'s locals, is the program's own affair.
+    ///
+    /// # Panics
+    ///
+    /// In a test with a [`ManualClock`](crate::testing::ManualClock) that no thread advances, after a minute.
     #[must_use = "the exit code is in it"]
+    #[track_caller]
     pub fn run(&self) -> Exit {
-        let inner = &self.inner;
+        let (inner, began) = (&self.inner, Instant::now());
         inner.check_signals();
         if inner.is_forked() {
             // The helpers' threads stayed with the parent. If there are none to be started, this one does their work.
@@ -293,7 +351,7 @@ impl Shutdown {
             if let Some(report) = inner.report.get() {
                 break report.clone();
             }
-            inner.trigger.clock.wait(&inner.ended, key, None);
+            inner.trigger.clock.wait_for_end(&inner.ended, key, &inner.trigger.driver, began);
         };
         Exit::new(report, self.owner.clone())
     }

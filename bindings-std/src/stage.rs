@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use winddown_core::{Budget, Plan, PlanError};
 
-use crate::BuildError;
-use crate::hook::{Hook, HookResult};
+use crate::hook::Hook;
+use crate::{BuildError, HookResult};
 
 /// One step of closing: a name, a place in the order, a share of the budget, and hooks.
 ///
@@ -76,7 +76,7 @@ impl Stage {
     ///
     /// With `panic = "abort"` a panic ends the process, and the stages after this one never run.
     #[track_caller]
-    pub fn hook<R: HookResult>(mut self, hook: impl FnOnce() -> R + Send + 'static) -> Self {
+    pub fn hook<R: HookResult<K>, K>(mut self, hook: impl FnOnce() -> R + Send + 'static) -> Self {
         self.hooks.push(Hook::new(hook));
         self
     }
@@ -87,7 +87,7 @@ impl Stage {
     /// It is first polled when its stage begins. On a thread of its own it finds no executor around it: one that wants its
     /// executor's context (tokio's timers, say) spawns there what it has to do, and awaits the handle.
     #[track_caller]
-    pub fn async_hook<R: HookResult>(mut self, hook: impl Future<Output = R> + Send + 'static) -> Self {
+    pub fn async_hook<R: HookResult<K>, K>(mut self, hook: impl Future<Output = R> + Send + 'static) -> Self {
         self.hooks.push(Hook::future(hook));
         self
     }

@@ -21,7 +21,7 @@
 //! ```
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use winddown_core::Outcome;
 
@@ -32,6 +32,11 @@ use crate::sync::{Arc, AtomicU64, Condvar, Mutex, Ordering, look};
 /// A clock that stands still until it is told to go on. Clones are the same clock.
 ///
 /// Give it to [`Builder::manual_clock`](crate::Builder::manual_clock): every wait of that shutdown then waits for it.
+///
+/// A clock that no thread advances would have [`Shutdown::run`](crate::Shutdown::run) wait for ever. So `run` panics when the driver has slept
+/// on the clock for a minute of real time, or for the [patience](Self::patience) that the test sets, and the clock was not advanced
+/// meanwhile. Hooks and passes that need longer in real time need more patience. [`Shutdown::ended`](crate::Shutdown::ended) and tokens do
+/// not notice, and wait for ever.
 #[derive(Clone, Default)]
 pub struct ManualClock {
     shared: Arc<Shared>,
@@ -39,11 +44,25 @@ pub struct ManualClock {
 
 #[derive(Default)]
 struct Shared {
-    /// Nanoseconds. Written under the lock of `sleepers`, read anywhere, also in a signal handler.
+    /// Nanoseconds. Written under the lock of `book`, read anywhere, also in a signal handler.
     now: AtomicU64,
-    sleepers: Mutex<Vec<Sleeper>>,
-    /// Somebody went to sleep.
+    book: Mutex<Book>,
+    /// A thread went to sleep.
     slept: Condvar,
+}
+
+struct Book {
+    sleepers: Vec<Sleeper>,
+    /// When the clock was last advanced or slept on, in real time.
+    stirred: Instant,
+    /// How long, in real time, it may stand still while a test waits.
+    patience: Duration,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self { sleepers: Vec::new(), stirred: Instant::now(), patience: Duration::from_secs(60) }
+    }
 }
 
 struct Sleeper {
@@ -56,6 +75,26 @@ impl ManualClock {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets how long, in real time, [`run`](crate::Shutdown::run) and [`wait_for_sleeper`](Self::wait_for_sleeper) wait for something to
+    /// happen before they panic. A minute unless set. Clones share it.
+    ///
+    /// ```should_panic
+    /// use std::time::Duration;
+    /// use winddown::testing::ManualClock;
+    /// use winddown::{Reason, Shutdown};
+    ///
+    /// let clock = ManualClock::new().patience(Duration::from_millis(10));
+    /// let shutdown = Shutdown::builder().manual_clock(&clock).build().unwrap();
+    /// let pass = shutdown.enter();
+    /// shutdown.trigger(Reason::Requested);
+    /// shutdown.run(); // no thread advances the clock: this panics, and says so
+    /// ```
+    #[must_use]
+    pub fn patience(self, time: Duration) -> Self {
+        self.shared.book.lock().patience = time;
+        self
     }
 
     /// The time since the clock was made.
@@ -72,13 +111,15 @@ impl ManualClock {
     ///
     /// After 584 years.
     pub fn advance(&self, by: Duration) {
-        let sleepers = self.shared.sleepers.lock();
+        let mut book = self.shared.book.lock();
+        book.stirred = Instant::now();
         let by = u64::try_from(by.as_nanos()).ok();
         // Relaxed: as in `now`.
         let passed = by.and_then(|by| self.shared.now.fetch_add(by, Ordering::Relaxed).checked_add(by));
         let now = Duration::from_nanos(passed.expect("584 years are enough"));
-        let due: Vec<_> = sleepers.iter().filter(|sleeper| sleeper.until <= now).map(|s| s.event.clone()).collect();
-        drop(sleepers);
+        let due: Vec<_> =
+            book.sleepers.iter().filter(|sleeper| sleeper.until <= now).map(|s| s.event.clone()).collect();
+        drop(book);
         for event in due {
             event.notify();
         }
@@ -88,29 +129,54 @@ impl ManualClock {
     ///
     /// # Panics
     ///
-    /// When nobody has for a minute, with the times until which somebody does.
+    /// When none has for a minute, or the [patience](Self::patience) that is set, with the times until which threads do.
     #[track_caller]
     pub fn wait_for_sleeper(&self, until: Duration) {
-        let mut sleepers = self.shared.sleepers.lock();
-        while !sleepers.iter().any(|sleeper| sleeper.until == until) {
-            let patience = self.shared.slept.wait_for(&mut sleepers, Duration::from_secs(60));
-            let others: Vec<_> = sleepers.iter().map(|sleeper| sleeper.until).collect();
-            assert!(!patience.timed_out(), "nobody sleeps until {until:?}, but until {others:?}");
+        let mut book = self.shared.book.lock();
+        while !book.sleepers.iter().any(|sleeper| sleeper.until == until) {
+            let patience = book.patience;
+            let waited = self.shared.slept.wait_for(&mut book, patience);
+            let others: Vec<_> = book.sleepers.iter().map(|sleeper| sleeper.until).collect();
+            assert!(!waited.timed_out(), "nobody sleeps until {until:?}, but until {others:?}");
         }
     }
 
     pub(crate) fn wait(&self, event: &Arc<EventCount>, key: u32, until: Duration) {
-        let mut sleepers = self.shared.sleepers.lock();
+        let mut book = self.shared.book.lock();
         if until <= self.now() {
             return;
         }
-        sleepers.push(Sleeper { until, event: event.clone() });
+        book.sleepers.push(Sleeper { until, event: event.clone() });
+        book.stirred = Instant::now();
         self.shared.slept.notify_all();
-        drop(sleepers);
+        drop(book);
         event.wait(key, None);
-        let mut sleepers = self.shared.sleepers.lock();
+        let sleepers = &mut self.shared.book.lock().sleepers;
         let own = sleepers.iter().position(|sleeper| sleeper.until == until && Arc::ptr_eq(&sleeper.event, event));
         sleepers.swap_remove(own.expect("entered above, and equal entries are alike"));
+    }
+
+    /// Sleeps until `ended` is notified after `key` was taken. May also return early. `began`: since when the caller waits, in real time.
+    ///
+    /// # Panics
+    ///
+    /// When the driver sleeps on this clock, and the clock was neither advanced nor slept on again for as long as its patience.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self, ended: &Arc<EventCount>, key: u32, driver: &Arc<EventCount>, began: Instant) {
+        let book = self.shared.book.lock();
+        let (patience, still) = (book.patience, book.stirred.max(began).elapsed());
+        let driver = book.sleepers.iter().find(|sleeper| Arc::ptr_eq(&sleeper.event, driver));
+        let until = driver.map(|sleeper| sleeper.until);
+        drop(book);
+        let left = if until.is_some() { patience.saturating_sub(still) } else { patience };
+        assert!(
+            !left.is_zero(),
+            "the wind-down sleeps until {:?} on a ManualClock that stands at {:?}, and no thread has advanced the clock for {still:.1?} of \
+             real time: call `advance` before `run` or from another thread, or set more `patience`",
+            until.unwrap_or_default(),
+            self.now(),
+        );
+        ended.wait(key, Some(left));
     }
 }
 

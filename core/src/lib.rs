@@ -95,6 +95,7 @@ mod striped;
 mod stripes;
 mod sync;
 mod unserved;
+mod variable;
 mod wait_group;
 
 pub use budget::{BadVariable, Budget};

@@ -48,6 +48,27 @@ impl Outcome {
     /// 143 and 137 are what a supervisor shows for a death by SIGTERM and SIGKILL.
     #[must_use]
     pub const fn exit_code(self, reason: Reason) -> u8 {
+        self.exit_code_or(reason, None)
+    }
+
+    /// Returns the exit code, where the program has chosen one for a wind-down that is clean.
+    ///
+    /// The chosen code takes the place of 0 and of 1. The code of an outcome that is not clean outranks it. A chosen 0 does not take the
+    /// place of 1: a [`Reason::Failure`] never ends with 0.
+    ///
+    /// ```
+    /// use winddown_core::{Outcome, Reason};
+    ///
+    /// assert_eq!(Outcome::Clean.exit_code_or(Reason::Signal(2), Some(130)), 130);
+    /// assert_eq!(Outcome::Failed.exit_code_or(Reason::Signal(2), Some(130)), 10);
+    /// assert_eq!(Outcome::Clean.exit_code_or(Reason::Failure, Some(0)), 1);
+    /// ```
+    #[must_use]
+    pub const fn exit_code_or(self, reason: Reason, chosen: Option<u8>) -> u8 {
+        match (self, chosen) {
+            (Self::Clean, Some(code)) if code != 0 => return code,
+            _ => {}
+        }
         match self {
             Self::Clean if matches!(reason, Reason::Failure) => 1,
             Self::Clean => 0,

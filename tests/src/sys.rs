@@ -49,6 +49,12 @@ pub fn raise(signal: i32) {
     unsafe { libc::raise(signal) };
 }
 
+/// Has a function called when the process ends by `exit`.
+pub fn at_exit(run: extern "C" fn()) {
+    // SAFETY: atexit takes a function without arguments, which is there as long as the program.
+    unsafe { libc::atexit(run) };
+}
+
 /// The calling thread's `errno`, as left by `body`, which begins with `before`.
 pub fn errno_after(before: i32, body: impl FnOnce()) -> i32 {
     // SAFETY: the address is this thread's own errno, valid as long as the thread.

@@ -138,5 +138,12 @@ fn p7_exit_codes() {
         }
     }
     assert_eq!(Outcome::Clean.exit_code(Reason::Failure), 1, "clean, but not well");
+    for (outcome, code) in TABLE {
+        for reason in [Reason::Requested, Reason::Failure, Reason::Signal(2)] {
+            let unchosen = outcome.exit_code(reason);
+            assert_eq!(outcome.exit_code_or(reason, Some(0)), unchosen, "0 hides nothing");
+            assert_eq!(outcome.exit_code_or(reason, Some(130)), if outcome == Outcome::Clean { 130 } else { code });
+        }
+    }
     assert_eq!(Outcome::Failed.exit_code(Reason::Failure), 10);
 }

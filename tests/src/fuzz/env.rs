@@ -7,8 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use winddown::EnvError;
-use winddown_core::{Budget, Plan, Stage};
+use winddown_core::{BadVariable, Budget, Plan, Stage};
 
 use crate::oracle::plan;
 
@@ -100,7 +99,7 @@ pub fn run(program: &Program) {
     }
 }
 
-fn check_error(error: &EnvError, asked: usize, text: Option<&str>) {
+fn check_error(error: &BadVariable<String>, asked: usize, text: Option<&str>) {
     assert_eq!((error.variable, Some(error.value.as_str())), (Budget::VARIABLES[asked - 1], text));
     assert!(!matches!(Number::of(&error.value), Number::Seconds(_)), "{error:?} is a number");
     if error.value.len() > 16 {

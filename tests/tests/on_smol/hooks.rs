@@ -314,3 +314,23 @@ fn p4_a_hook_beside_other_work_of_the_same_task_is_polled() {
         assert!(matches!(poll(&mut shutdown.run(), Waker::noop()), Poll::Ready(_)));
     });
 }
+
+/// P7: in a hook that is a future, and in one that blocks.
+#[test]
+fn p7_a_joined_thread_s_error_or_panic_is_the_hook_s() {
+    let fails = || thread::spawn(|| Err::<(), _>("no more jobs"));
+    let panics = || thread::spawn(|| panics("a job is odd"));
+    must_end(move || {
+        let (failing, panicking) = (fails(), panics());
+        let shutdown = timed()
+            .1
+            .stage(Stage::new("future").hook(async { failing.join() }))
+            .stage(Stage::new("blocking").blocking(|| panicking.join()))
+            .build()
+            .unwrap();
+        shutdown.trigger(Reason::Requested);
+        let report = block_on(shutdown.run()).report;
+        let fates = ["future", "blocking"].map(|name| report.stage(name).unwrap().fate);
+        assert_eq!(fates, [Fate::Failed, Fate::Panicked], "{report}");
+    });
+}

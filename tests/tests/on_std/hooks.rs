@@ -1,11 +1,12 @@
-//! When a hook is over: once its thread's locals are dropped. Not here: hooks that are futures, and who polls them (`futures`).
+//! When a hook is over: once its thread's locals are dropped; and hooks that join a thread. Not here: hooks that are futures, and who polls them (`futures`).
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
 
 use winddown::testing::{assert_clean, assert_outcome};
-use winddown::{Outcome, Reason, Shutdown, Stage};
+use winddown::{Fate, HookResult, Outcome, Reason, Shutdown, Stage};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::ms;
 
@@ -74,4 +75,36 @@ fn p6_a_hook_s_thread_local_that_hangs_is_abandoned_with_its_stage() {
         let problems = &report.stage("writer").unwrap().problems;
         assert!(problems.len() == 1 && problems[0].ends_with("did not end"), "{report}");
     });
+}
+
+/// The stage's end when its hook joins a worker: a closure, or a future that does.
+fn joined<T: HookResult<K> + Send + 'static, K>(is_future: bool, work: fn() -> T) -> (Fate, Vec<String>) {
+    let worker: JoinHandle<T> = thread::spawn(work);
+    let shutdown = timed().1.stage(Stage::new("workers")).build().unwrap();
+    let hook = move || worker.join();
+    if is_future { shutdown.async_hook("workers", async { hook() }) } else { shutdown.hook("workers", hook) }.unwrap();
+    shutdown.trigger(Reason::Requested);
+    let report = shutdown.run().report;
+    let stage = report.stage("workers").unwrap();
+    (stage.fate, stage.problems.clone())
+}
+
+#[test]
+fn p7_a_joined_worker_s_error_or_panic_is_the_hook_s() {
+    for is_future in [false, true] {
+        must_end(move || {
+            assert_eq!(joined(is_future, || ()), (Fate::Completed, vec![]));
+            assert_eq!(joined(is_future, || Ok::<(), &str>(())), (Fate::Completed, vec![]));
+            assert_eq!(
+                joined(is_future, || Err::<(), _>("no more jobs")),
+                (Fate::Failed, vec!["no more jobs".to_owned()])
+            );
+            let (fate, problems) = joined(is_future, || -> () { panic!("a job is odd") });
+            assert_eq!(fate, Fate::Panicked);
+            assert!(problems[0].starts_with("a job is odd (hook from"), "{problems:?}");
+            // A worker that joins another.
+            let nested = joined(is_future, || thread::spawn(|| Err::<(), _>("deep")).join());
+            assert_eq!(nested, (Fate::Failed, vec!["deep".to_owned()]));
+        });
+    }
 }

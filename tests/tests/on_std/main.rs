@@ -2,6 +2,7 @@
 //! in `scenarios`.
 
 mod admission;
+mod chosen_code;
 mod deep_children;
 mod descriptors;
 mod futures;
@@ -9,6 +10,7 @@ mod holding;
 mod hooks;
 mod interruptible;
 mod kickers;
+mod manual_clock;
 mod report;
 mod strangers;
 mod streams;

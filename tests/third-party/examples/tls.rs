@@ -21,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use winddown_smol::http::{self, Wire};
-use winddown_smol::{Budget, Exit, FromEnv, Incoming, Notice, Shutdown};
+use winddown_smol::{Budget, Exit, FromEnv, Incoming, Shutdown};
 
 /// How long a client may take for the handshake while the program runs.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ fn main() -> Result<Exit, Box<dyn Error>> {
     smol::block_on(async {
         let shutdown = Shutdown::builder()
             .budget(Budget::default().overridden_by_env()?)
-            .observer(|notice: &Notice| println!("{notice}"))
+            .on_notice(|notice| println!("{notice}"))
             .signals()
             .watchdog(Duration::from_millis(500)) // ends the process even if a task is stuck
             .build()?;

@@ -3,6 +3,7 @@
 //! It says "ready" when a signal may come, a line for everything that happens, and its report; and it does what it is
 //! told on standard input: `release` lets go of the passes it holds.
 
+mod coded;
 mod forked;
 mod forked_at;
 #[cfg(feature = "smol")]
@@ -39,6 +40,8 @@ fn main() -> Result<ExitCode, Anything> {
     let options: Vec<String> = arguments.collect();
     match scenario.as_str() {
         "plain" => plain::run(&options),
+        "coded" => coded::coded(&options),
+        "batch" => coded::batch(&options),
         "early" => special::early(),
         "building" => special::building(),
         "without-run" => special::without_run(),

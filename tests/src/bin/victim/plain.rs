@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use winddown::{Budget, Builder, Escalation, FromEnv, Notice, Shutdown, Stage};
+use winddown::{Budget, Builder, Escalation, FromEnv, Shutdown, Stage};
 use winddown_tests::sys;
 
 use crate::Anything;
@@ -21,7 +21,7 @@ enum After {
 pub(crate) fn run(options: &[String]) -> Result<ExitCode, Anything> {
     let mut budget = Budget::new(Duration::from_secs(60)).overridden_by_env()?;
     let mut escalation = Escalation::default();
-    let mut builder = Shutdown::builder().signals().observer(|notice: &Notice| println!("{notice}"));
+    let mut builder = Shutdown::builder().signals().on_notice(|notice| println!("{notice}"));
     let (mut held, mut after, mut threads) = (0, After::Return, true);
     for option in options {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use smol::{Executor, block_on, channel};
-use winddown_smol::{Budget, Exit, Notice, Shutdown};
+use winddown_smol::{Budget, Exit, Shutdown};
 
 use crate::Anything;
 
@@ -46,7 +46,7 @@ async fn wind_down(executor: &Arc<Executor<'static>>) -> Result<Exit, Anything> 
     let shutdown = Shutdown::builder()
         .budget(Budget::new(Duration::ZERO).drain(Duration::from_millis(20)).force_close(Duration::ZERO))
         .signals()
-        .observer(|notice: &Notice| println!("{notice}"))
+        .on_notice(|notice| println!("{notice}"))
         .watchdog(Duration::from_millis(500))
         .build()?;
     let spawner = executor.clone();
