@@ -54,8 +54,8 @@ pub(crate) fn stand_by(inner: &Arc<Inner>) {
     } else if inner.report.get().is_none() {
         // A forked child has nobody to tell: its observers' threads stayed with the parent.
         let observers = observers.filter(|_| !inner.is_forked()).unwrap_or_default();
-        if let Err(Panicked(message)) = caught(|| Drive::new(inner, observers, panics).run()) {
-            finish::end_at_once(inner, &message);
+        if let Err(Panicked(message)) = caught(|| Drive::new(inner, &observers, panics).run()) {
+            finish::end_at_once(inner, &observers, &message);
         }
     }
 }
@@ -79,7 +79,7 @@ fn wait_for_trigger(inner: &Inner) -> Phase {
 pub(crate) struct Drive<'a> {
     pub(crate) inner: &'a Arc<Inner>,
     sequence: Sequence,
-    pub(crate) observers: Observers,
+    pub(crate) observers: &'a Observers,
     pub(crate) began: Duration,
     pub(crate) now: Duration,
     pub(crate) repeats: Repeats,
@@ -95,6 +95,8 @@ pub(crate) struct Drive<'a> {
     wakes_by: Duration,
     /// It looked again much later than that: the process was stopped (G3).
     jumped: bool,
+    /// How much later than that it looked, in all, on the system's clock.
+    pub(crate) stopped: Duration,
     /// How many passes were alive when the time of their class was over.
     pub(crate) late: InFlight,
     /// As the sequence was last told.
@@ -103,7 +105,7 @@ pub(crate) struct Drive<'a> {
 }
 
 impl<'a> Drive<'a> {
-    fn new(inner: &'a Arc<Inner>, observers: Observers, panics: Panics) -> Self {
+    fn new(inner: &'a Arc<Inner>, observers: &'a Observers, panics: Panics) -> Self {
         let began = inner.trigger.asked_at();
         Self {
             inner,
@@ -121,6 +123,7 @@ impl<'a> Drive<'a> {
             turns: 0,
             wakes_by: began,
             jumped: false,
+            stopped: Duration::ZERO,
             late: InFlight::NONE,
             unserved: Unserved::NONE,
             panics,
@@ -156,11 +159,20 @@ impl<'a> Drive<'a> {
         self.collect();
         inner.tripwire();
         let mut observed = Observed { forced, ..self.observe() };
-        self.jumped |= self.now > self.wakes_by.saturating_add(LEAST);
+        let overslept = self.now.saturating_sub(self.wakes_by);
+        if overslept > LEAST {
+            self.jumped = true;
+            // A test's clock may jump, and stops no process.
+            if !inner.trigger.clock.is_manual() {
+                self.stopped = self.stopped.saturating_add(overslept);
+            }
+        }
+        self.wakes_by = self.now;
         if self.jumped && observed.attending && Some(self.now) >= self.sequence.end() {
             // The attendant was stopped, too. What it finds out counts, if it needs no longer than a moment.
             self.jumped = false;
             wait_until(inner, self.now.saturating_add(LEAST), || !inner.is_attending());
+            self.wakes_by = inner.trigger.clock.now();
             observed = Observed { forced, ..self.observe() };
         }
         inner.tripwire();
@@ -171,7 +183,6 @@ impl<'a> Drive<'a> {
             self.unserved = observed.unserved;
             self.unserved.unknown |= step == Step::Reach(Milestone::Done) && observed.attending;
         }
-        self.wakes_by = self.now;
         inner.tripwire();
         match step {
             // Made-up time does not pass while the library is at work.
@@ -330,7 +341,10 @@ impl<'a> Drive<'a> {
         inner.kick(milestone);
         if milestone == Milestone::Triggered {
             if let Some(reason) = inner.trigger.lifecycle.load().reason() {
-                self.tell(Event::Triggered { reason }, None);
+                // Whoever triggered holds the lock until the message is there.
+                let message = inner.message.lock().as_deref().map(Arc::from);
+                let at = self.now.saturating_sub(self.began);
+                self.observers.tell(&Notice { message, ..Notice::new(at, Event::Triggered { reason }) });
             }
         } else {
             self.tell(Event::Reached { milestone, in_flight: inner.in_flight() }, None);
@@ -416,7 +430,8 @@ impl<'a> Drive<'a> {
 
     pub(crate) fn tell(&self, event: Event, stage: Option<usize>) {
         let stage = stage.map(|stage| self.stages[stage].name.clone());
-        self.observers.tell(&Notice { at: self.now.saturating_sub(self.began), event, stage, failure: None });
+        let at = self.now.saturating_sub(self.began);
+        self.observers.tell(&Notice { stage, ..Notice::new(at, event) });
     }
 }
 

@@ -7,6 +7,7 @@ use winddown_core::{Event, Fate, InFlight, Outcome, Priority, Reason, Unserved};
 use crate::Report;
 use crate::drive::Drive;
 use crate::inner::Inner;
+use crate::observe::{Notice, Observers};
 use crate::report::{Failure, Part, StageReport};
 use crate::sync::Arc;
 use crate::wait::wake_all;
@@ -25,28 +26,17 @@ impl Drive<'_> {
         }
         let outcome = if left.is_empty() { outcome } else { outcome.max(Outcome::StageAbandoned) };
         inner.tripwire();
-        let flush = Flush::new(&self);
-        // Half of the time is for the names of those that were late, which the observers hear.
-        if self.called || self.late != InFlight::NONE {
-            wait_until(inner, flush.middle(), || !inner.is_attending());
-        }
+        let flush = Flush::new(inner, self.began, self.now);
+        // The observers hear the names of those that were late, and what wakers said: half of the time is for that.
+        let has_names = self.called || self.late != InFlight::NONE;
+        let is_asked = !self.observers.are_done();
+        let is_told = || !(has_names && inner.is_attending() || is_asked && inner.is_waking());
+        wait_until(inner, flush.middle(), is_told);
         let mut report = self.report(outcome);
-        report.failures = inner.faults.failures();
-        report.failures.extend(inner.signal_failures());
-        report.failures.extend(inner.kickers.failures());
-        report.failures.extend(self.panics.failure(Part::Driver, "driver step"));
-        judge_failures(&mut report);
+        let mut known = known_failures(inner);
+        known.extend(self.panics.failure(Part::Driver, "driver step"));
         inner.tripwire();
-        self.tell(Event::Finished { outcome: report.outcome }, None);
-        self.observers.finish(&Arc::new(report.clone()));
-        inner.tripwire();
-        wait_until(inner, flush.end, || self.observers.are_done() && !inner.is_waking());
-        report.failures.extend(self.observers.failures());
-        report.failures.extend(inner.waker_failures());
-        report.failures.extend(inner.panics.lock().failure(Part::Task, "task"));
-        judge_failures(&mut report);
-        report.notes = inner.faults.notes();
-        report.repeats = inner.trigger.lifecycle.load().repeats();
+        tell_end(inner, self.observers, &mut report, &known, self.now.saturating_sub(self.began), &flush);
         inner.tripwire();
         end(inner, report);
     }
@@ -65,6 +55,7 @@ impl Drive<'_> {
             lame_duck: since(self.refused_at),
             draining: self.closed_at.saturating_sub(self.refused_at),
             closing: self.now.saturating_sub(self.closed_at),
+            stopped: self.stopped,
             in_flight: self.at_refusal,
             stages: stages.collect(),
             stragglers,
@@ -82,10 +73,9 @@ struct Flush {
 }
 
 impl Flush {
-    fn new(drive: &Drive<'_>) -> Self {
-        let budget = drive.inner.plan.budget();
-        let over = drive.began.saturating_add(budget.total());
-        let now = drive.now;
+    fn new(inner: &Inner, began: Duration, now: Duration) -> Self {
+        let budget = inner.plan.budget();
+        let over = began.saturating_add(budget.total());
         let end = now.saturating_add(budget.flush.max(LEAST)).min(over);
         // If the clock has jumped beyond the budget's end (G3), the least time is left all the same.
         Self { now, end: if now > over { now.saturating_add(LEAST) } else { end } }
@@ -113,7 +103,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
     let state = inner.trigger.lifecycle.load();
     Report {
         reason: state.reason().unwrap_or(Reason::Failure),
-        message: inner.message.lock().take().map(Into::into),
+        message: inner.message.lock().as_deref().map(str::to_owned),
         outcome,
         chosen_code: inner.chosen_code.close(),
         repeats: state.repeats(),
@@ -122,6 +112,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
         lame_duck: Duration::ZERO,
         draining: Duration::ZERO,
         closing: Duration::ZERO,
+        stopped: Duration::ZERO,
         in_flight: InFlight::NONE,
         admitted: inner.admitted(),
         refused: inner.refused(),
@@ -131,12 +122,34 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
         unlabelled: InFlight::NONE,
         unserved: Unserved::NONE,
         failures: Vec::new(),
-        notes: Vec::new(),
+        notes: inner.faults.notes(),
     }
 }
 
+/// What has gone wrong outside the stages up to now, but for observers, wakers and the driver.
+fn known_failures(inner: &Inner) -> Vec<Failure> {
+    let mut failures = inner.faults.failures();
+    failures.extend(inner.signal_failures());
+    failures.extend(inner.kickers.failures(inner.trigger.clock.now()));
+    failures.extend(inner.panics.lock().failure(Part::Task, "task"));
+    failures
+}
+
+/// Completes the report with all that is known, and tells the observers the end. Afterwards only that is added which the telling itself
+/// brought about, and wakers that are late: what `run()` returns is what was told.
+fn tell_end(inner: &Inner, observers: &Observers, report: &mut Report, known: &[Failure], at: Duration, flush: &Flush) {
+    report.failures = [known, &observers.panics(), &inner.waker_panics()].concat();
+    judge_failures(report);
+    observers.tell(&Notice::new(at, Event::Finished { outcome: report.outcome }));
+    observers.finish(&Arc::new(report.clone()));
+    inner.tripwire();
+    wait_until(inner, flush.end, || observers.are_done() && !inner.is_waking());
+    report.failures = [known, &observers.failures(), &inner.waker_failures()].concat();
+    judge_failures(report);
+}
+
 /// Ends a wind-down whose driver could not make its report.
-pub(crate) fn end_at_once(inner: &Arc<Inner>, message: &str) {
+pub(crate) fn end_at_once(inner: &Arc<Inner>, observers: &Observers, message: &str) {
     let stage = |name: &str| StageReport {
         name: name.to_owned(),
         fate: Fate::Abandoned,
@@ -146,13 +159,17 @@ pub(crate) fn end_at_once(inner: &Arc<Inner>, message: &str) {
         problems: vec!["unknown: the driver panicked".to_owned()],
     };
     let what = format!("the driver panicked, and its report is lost: {message}");
-    let report = Report {
-        took: inner.trigger.clock.now().saturating_sub(inner.trigger.asked_at()),
+    let (began, now) = (inner.trigger.asked_at(), inner.trigger.clock.now());
+    let took = now.saturating_sub(began);
+    let mut report = Report {
+        took,
         stages: inner.hooks.names().map(stage).collect(),
         unserved: Unserved::UNKNOWN,
-        failures: vec![Failure { part: Part::Driver, what }],
         ..report(inner, Outcome::StageAbandoned)
     };
+    let mut known = vec![Failure { part: Part::Driver, what }];
+    known.extend(known_failures(inner));
+    tell_end(inner, observers, &mut report, &known, took, &Flush::new(inner, began, now));
     end(inner, report);
 }
 

@@ -1,16 +1,21 @@
-//! Run-once hooks for threads blocked in something that we cannot interrupt. Not here: stages, which run at the end.
+//! Run-once hooks for threads blocked in something that we cannot interrupt. Not here: stages, which run at the end; which kickers failed
+//! (`failures`).
+
+mod failures;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 use winddown_core::Milestone;
 
+use self::failures::{Failures, TooLong, never_told};
 use crate::event_count::EventCount;
 use crate::fork::Process;
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
-use crate::report::{Failure, Part};
+use crate::report::Failure;
 use crate::sync::{Arc, Mutex, thread};
 
 type Kick = Box<dyn FnOnce() + Send>;
@@ -24,7 +29,8 @@ type Kick = Box<dyn FnOnce() + Send>;
 ///
 /// Closures run on a few threads of the library's, at most 16 at a time. A closure that has run for 10 ms is taken to block, and the
 /// others go on without it, on up to 512 threads. The drain waits for a closure as for a pass. In the
-/// [report](crate::Report::failures) are: a closure that panics; one that does not return; and how many were *never told*, because no
+/// [report](crate::Report::failures) are: a closure that panics; one that still runs when the drain's time is over, and for how long it
+/// ran; one that does not return; and how many were *never told*, because no
 /// thread was free for them before the last call. A closure that is added after its time runs on the thread that adds it, and one whose
 /// time cannot come any more is dropped.
 ///
@@ -118,8 +124,7 @@ impl Kicker {
         if table.reached.contains(&at) {
             drop(table);
             if let Err(Panicked(message)) = hook::caught(entry.kick) {
-                let problem = failure(entry.location, &format!("panicked: {message}"));
-                inner.kickers.table.lock().fail(Some(problem));
+                inner.kickers.table.lock().failures.add_panic(entry.location, &message);
             }
         } else if table.reached.contains(&Milestone::Done) || table.closed {
             // Its time will not come. Kept, it would never be dropped if it owns a handle.
@@ -184,10 +189,9 @@ struct Table {
     running: BTreeMap<u64, Running>,
     /// Those that were never told: they did not begin before the last call.
     untold: Vec<Entries>,
-    /// At most `MOST_NAMED`.
-    failures: Vec<Failure>,
-    /// How many failed besides.
-    unnamed: usize,
+    failures: Failures,
+    /// The drain is over, and waits for no kicker any more.
+    drained: bool,
     /// How many threads wait until one has returned.
     waited_for: usize,
     /// There is a report, or there never will be one: no thread waits any longer.
@@ -196,39 +200,33 @@ struct Table {
 
 struct Running {
     location: &'static Location<'static>,
+    at: Milestone,
+    since: Duration,
     thread: thread::ThreadId,
     process: Process,
 }
 
-/// So many failures are named, and the others counted.
-const MOST_NAMED: usize = 64;
-
 impl Table {
-    fn fail(&mut self, problem: Option<Failure>) {
-        if self.failures.len() < MOST_NAMED {
-            self.failures.extend(problem);
-        } else {
-            self.unnamed += usize::from(problem.is_some());
-        }
-    }
-
     fn pending(&self) -> usize {
         self.running.len() + self.due.values().map(BTreeMap::len).sum::<usize>()
     }
 
-    fn running_here(location: &'static Location<'static>) -> Running {
-        Running { location, thread: thread::current().id(), process: Process::current() }
+    /// Whether the drain waited for this one until its time was over.
+    fn held_the_drain(&self, running: &Running) -> bool {
+        self.drained && running.at < Milestone::LastCall
     }
 
     /// Takes the first one whose time has come, and says that this thread runs it.
-    fn begin(&mut self) -> Option<(u64, Entry)> {
+    fn begin(&mut self, now: Duration) -> Option<(u64, Entry)> {
         let mut first = self.due.first_entry()?;
+        let at = *first.key();
         let next = first.get_mut().pop_first();
         if first.get().is_empty() {
             first.remove();
         }
         let (id, entry) = next?;
-        self.running.insert(id, Self::running_here(entry.location));
+        let (location, thread, process) = (entry.location, thread::current().id(), Process::current());
+        self.running.insert(id, Running { location, at, since: now, thread, process });
         Some((id, entry))
     }
 }
@@ -239,9 +237,10 @@ impl Kickers {
         self.table.lock().pending()
     }
 
-    /// The last call: those that have not begun are never told.
+    /// The drain is over: those that have not begun are never told.
     pub(crate) fn give_up(&self) {
         let mut table = self.table.lock();
+        table.drained = true;
         let untold = std::mem::take(&mut table.due);
         table.untold.extend(untold.into_values());
     }
@@ -289,16 +288,19 @@ impl Kickers {
         left.chain(std::mem::take(untold)).collect()
     }
 
-    /// The closures that failed, have not returned, or were never told.
-    pub(crate) fn failures(&self) -> Vec<Failure> {
+    /// The closures that failed, held up the drain, have not returned, or were never told.
+    pub(crate) fn failures(&self, now: Duration) -> Vec<Failure> {
         let table = self.table.lock();
-        let hung = table.running.values().map(|running| failure(running.location, "did not return"));
+        let mut failures = table.failures.clone();
+        for running in table.running.values() {
+            let held_the_drain = table.held_the_drain(running);
+            let kind = TooLong { location: running.location, held_the_drain, returned: false };
+            failures.add_too_long(kind, now.saturating_sub(running.since));
+        }
         let untold = table.untold.iter().flat_map(BTreeMap::values);
         let untold = untold.clone().next().map(|first| (table.untold.iter().map(BTreeMap::len).sum(), first));
         let untold = untold.map(|(count, first): (usize, &Entry)| never_told(count, first.location));
-        let unnamed = (table.unnamed > 0).then(|| format!("{} kickers more panicked", table.unnamed));
-        let unnamed = unnamed.map(|what| Failure { part: Part::Kicker, what });
-        table.failures.iter().cloned().chain(unnamed).chain(hung).chain(untold).collect()
+        failures.lines().chain(untold).collect()
     }
 }
 
@@ -318,8 +320,9 @@ impl Inner {
     fn kick_next(self: &Arc<Self>) {
         let inner = self.clone();
         self.call(move || {
+            let now = inner.trigger.clock.now();
             let mut table = inner.kickers.table.lock();
-            let next = table.begin();
+            let next = table.begin(now);
             let more = !table.due.is_empty();
             drop(table);
             if more {
@@ -327,7 +330,7 @@ impl Inner {
             }
             if let Some((id, Entry { location, kick })) = next {
                 let problem = hook::caught(kick).err();
-                inner.kicked(id, problem.map(|Panicked(message)| failure(location, &format!("panicked: {message}"))));
+                inner.kicked(id, location, problem.map(|Panicked(message)| message));
             }
         });
     }
@@ -347,10 +350,17 @@ impl Inner {
         entry.is_some()
     }
 
-    fn kicked(&self, id: u64, problem: Option<Failure>) {
+    fn kicked(&self, id: u64, location: &'static Location<'static>, panic: Option<String>) {
+        let now = self.trigger.clock.now();
         let mut table = self.kickers.table.lock();
-        table.running.remove(&id);
-        table.fail(problem);
+        let late = table.running.remove(&id).filter(|running| table.held_the_drain(running));
+        if let Some(message) = panic {
+            table.failures.add_panic(location, &message);
+        }
+        if let Some(running) = late {
+            let kind = TooLong { location, held_the_drain: true, returned: true };
+            table.failures.add_too_long(kind, now.saturating_sub(running.since));
+        }
         let (is_waited_for, is_last) = (table.waited_for > 0, table.pending() == 0);
         drop(table);
         if is_waited_for {
@@ -360,14 +370,4 @@ impl Inner {
             self.trigger.driver.notify();
         }
     }
-}
-
-fn failure(location: &'static Location<'static>, what: &str) -> Failure {
-    Failure { part: Part::Kicker, what: format!("the kicker from {location} {what}") }
-}
-
-fn never_told(count: usize, first: &'static Location<'static>) -> Failure {
-    let kickers = if count == 1 { "1 kicker was" } else { &*format!("{count} kickers were") };
-    let what = format!("{kickers} never told: no thread was free before the last call; the first is from {first}");
-    Failure { part: Part::Kicker, what }
 }

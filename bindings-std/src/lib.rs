@@ -153,6 +153,7 @@ mod stream;
 mod stripe;
 mod sync;
 pub mod testing;
+mod text;
 mod token;
 mod track;
 mod trigger;

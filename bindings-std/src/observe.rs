@@ -11,6 +11,7 @@ use crate::event_count::EventCount;
 use crate::hook::{Panicked, caught, thread_name};
 use crate::report::{Failure, Part};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, mpsc, thread};
+use crate::text::OneLine;
 
 /// One thing that happened, as observers get it. Prints as a line.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Notice {
     pub at: Duration,
     /// What.
     pub event: Event,
+    /// What the trigger said to it, if it is about the trigger: the [report's message](Report::message).
+    pub message: Option<Arc<str>>,
     /// The name of the stage that it is about, if it is about one.
     pub stage: Option<Arc<str>>,
     /// What failed, and why, if it is about that.
@@ -27,8 +30,12 @@ pub struct Notice {
 }
 
 impl Notice {
+    pub(crate) fn new(at: Duration, event: Event) -> Self {
+        Self { at, event, message: None, stage: None, failure: None }
+    }
+
     pub(crate) fn of_failure(event: Event, failure: Arc<str>) -> Self {
-        Self { at: Duration::ZERO, event, stage: None, failure: Some(failure) }
+        Self { failure: Some(failure), ..Self::new(Duration::ZERO, event) }
     }
 }
 
@@ -56,7 +63,8 @@ pub trait Observer: Send + 'static {
     /// Something happened.
     fn notice(&mut self, notice: &Notice);
 
-    /// It is over. The last call. The report lacks only what observers do with it.
+    /// It is over. The last call. The report says everything that [`run`](crate::Shutdown::run)'s says, but for what comes after
+    /// this call: observers that panic or are late with it, and wakers that have not returned.
     fn finished(&mut self, report: &Report) {
         let _ = report;
     }
@@ -79,11 +87,16 @@ pub fn lines_to(mut out: impl io::Write + Send + 'static) -> impl Observer {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>8.3} s  ", self.at.as_secs_f64())?;
-        let stage = self.stage.as_deref().unwrap_or_default();
+        let stage = OneLine(self.stage.as_deref().unwrap_or_default());
         match self.event {
-            Event::ListenerFailed => write!(f, "failed: {}", self.failure.as_deref().unwrap_or("a listener")),
-            Event::SignalTaken { .. } => write!(f, "failed: {}", self.failure.as_deref().unwrap_or("a signal")),
-            Event::Triggered { reason } => write!(f, "{reason}: winding down"),
+            Event::ListenerFailed => write!(f, "failed: {}", OneLine(self.failure.as_deref().unwrap_or("a listener"))),
+            Event::SignalTaken { .. } => {
+                write!(f, "failed: {}", OneLine(self.failure.as_deref().unwrap_or("a signal")))
+            }
+            Event::Triggered { reason } => match &self.message {
+                Some(message) => write!(f, "{reason}: winding down ({})", OneLine(message)),
+                None => write!(f, "{reason}: winding down"),
+            },
             Event::Repeated { repeats } => {
                 write!(f, "asked again: {} interrupts, {} others", repeats.interrupts, repeats.others)
             }
@@ -140,11 +153,25 @@ impl Observers {
         self.places.iter().all(|place| place.done.load(Ordering::Acquire))
     }
 
+    /// Those that have panicked up to now.
+    pub(crate) fn panics(&self) -> Vec<Failure> {
+        self.problems(|_| None)
+    }
+
+    /// Those that panicked, and those that have not heard the end.
     pub(crate) fn failures(&self) -> Vec<Failure> {
-        let problem = |place: &Place| match &*place.panicked.lock() {
-            Some(message) => Some(format!("panicked: {message}")),
-            None if !place.done.load(Ordering::Acquire) => Some("was late to hear the end".to_owned()),
-            None => None,
+        // Pairs with the release in `Place::spawn`.
+        self.problems(|place| {
+            (!place.done.load(Ordering::Acquire))
+                .then(|| "was late: it did not handle the last notice within Budget::flush".to_owned())
+        })
+    }
+
+    fn problems(&self, late: impl Fn(&Place) -> Option<String>) -> Vec<Failure> {
+        let problem = |place: &Place| {
+            // First: an observer that panics has said so before it is done.
+            let late = late(place);
+            place.panicked.lock().as_ref().map(|message| format!("panicked: {message}")).or(late)
         };
         let problems = self.places.iter().enumerate().filter_map(|(number, place)| Some((number, problem(place)?)));
         problems

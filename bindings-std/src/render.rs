@@ -3,23 +3,23 @@
 use std::fmt;
 use std::time::Duration;
 
-use winddown_core::{Fate, Outcome, Priority, Unserved};
+use winddown_core::{Fate, Outcome, Reason, Unserved};
 
 use crate::Report;
-use crate::report::{AtEnd, Counting, StageReport};
+use crate::report::{Counting, StageReport};
+use crate::text::{OneLine, Time};
+
+mod late;
 
 /// How many columns the bars have together.
 const WIDTH: u32 = 32;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let budget = self.budget.total();
-        write!(f, "wind-down by {}: {}, in {} of {}", self.reason, self.outcome, Time(self.took), Time(budget))?;
-        if let Some(message) = &self.message {
-            write!(f, " ({message})")?;
-        }
+        self.write_headline(f)?;
         f.write_str("\n\n")?;
-        let names = self.stages.iter().map(|stage| stage.name.chars().count());
+        let shown = |stage: &StageReport| OneLine(&stage.name).to_string();
+        let names = self.stages.iter().map(|stage| shown(stage).chars().count());
         let row = Row { width: names.max().unwrap_or(0).max("lame duck".len()), total: self.took };
         if !self.budget.lame_duck.is_zero() && !self.reason.is_interrupt() {
             row.write(f, "lame duck", Duration::ZERO, self.lame_duck, '░', "still admitting")?;
@@ -29,30 +29,64 @@ impl fmt::Display for Report {
         stages.sort_by_key(|stage| if stage.began.is_some() { stage.turn } else { usize::MAX });
         for stage in stages {
             let note = note(stage);
-            row.write(f, &stage.name, stage.began.unwrap_or(self.took), stage.took, '█', &note)?;
+            row.write(f, &shown(stage), stage.began.unwrap_or(self.took), stage.took, '█', &note)?;
         }
-        self.write_stragglers(f)?;
+        late::write(self, f)?;
         self.write_unserved(f)?;
         for failure in &self.failures {
-            write!(f, "\n  {}", failure.what)?;
+            write!(f, "\n  failed: {}", OneLine(&failure.what))?;
         }
         for note in &self.notes {
-            write!(f, "\n  note: {note}")?;
+            write!(f, "\n  note: {}", OneLine(note))?;
+        }
+        if !self.stopped.is_zero() {
+            let lost = Time(self.stopped);
+            write!(
+                f,
+                "\n  note: the process did not run for at least {lost} (stopped or suspended, or without a processor)"
+            )?;
         }
         match self.counting {
             Counting::Shared if cfg!(target_os = "linux") => {
-                f.write_str("\n  admission on shared lines: no membarrier(2) to be had")?;
+                f.write_str(
+                    "\n  note: admitting work was slower than it can be, because membarrier(2) is not available here",
+                )?;
             }
             Counting::Striped | Counting::Shared => {}
-            Counting::Waited => f.write_str("\n  membarrier(2) was refused after the start: waited instead")?,
+            Counting::Waited => {
+                f.write_str(
+                    "\n  note: membarrier(2) was refused after the program had started: a short wait took its place",
+                )?;
+            }
         }
         write!(f, "\n  exit code {}", self.exit_code())?;
-        let is_chosen = self.exit_code() != self.outcome.exit_code(self.reason);
-        if is_chosen { f.write_str(", chosen by the program") } else { Ok(()) }
+        match () {
+            () if self.exit_code() != self.outcome.exit_code(self.reason) => f.write_str(", chosen by the program"),
+            () if self.is_clean_after_failure() => f.write_str(", because of the failure"),
+            () => Ok(()),
+        }
     }
 }
 
 impl Report {
+    /// Why, how it went, and in what time.
+    fn write_headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::Failure => f.write_str("wind-down because of a failure")?,
+            reason => write!(f, "wind-down by {reason}")?,
+        }
+        if let Some(message) = &self.message {
+            write!(f, " ({})", OneLine(message))?;
+        }
+        // The program has failed, and what is clean is only its end.
+        let what = if self.is_clean_after_failure() { "the wind-down itself was " } else { "" };
+        write!(f, ": {what}{}, in {} of {}", self.outcome, Time(self.took), Time(self.budget.total()))
+    }
+
+    fn is_clean_after_failure(&self) -> bool {
+        (self.reason, self.outcome) == (Reason::Failure, Outcome::Clean)
+    }
+
     fn drained(&self) -> String {
         let entered = match self.in_flight.total() {
             0 => "nothing in flight".to_owned(),
@@ -67,32 +101,6 @@ impl Report {
         };
         let refused = if self.refused > 0 { format!(", {} refused", self.refused) } else { String::new() };
         entered + &left + &refused
-    }
-
-    fn write_stragglers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for straggler in self.stragglers.iter() {
-            let at_end = match straggler.at_end {
-                AtEnd::StillHeld => "still held",
-                AtEnd::LetGo => "let go late",
-                AtEnd::Dropped => "dropped (what it started elsewhere may run on)",
-            };
-            write!(
-                f,
-                "\n  late: {:?} ({}), {at_end}, {} old, from {}, thread {:?}",
-                straggler.label,
-                straggler.class,
-                Time(straggler.age),
-                straggler.location,
-                straggler.thread
-            )?;
-        }
-        for class in Priority::ALL {
-            match self.unlabelled.of(class) {
-                0 => {}
-                count => write!(f, "\n  late: {count} without a label ({class})")?,
-            }
-        }
-        if self.stragglers.is_empty() && self.unlabelled.total() == 0 { Ok(()) } else { f.write_str("\n") }
     }
 }
 
@@ -118,7 +126,7 @@ impl Report {
 
 fn note(stage: &StageReport) -> String {
     let fate = if stage.fate == Fate::Completed { "ok".to_owned() } else { stage.fate.to_string() };
-    if stage.problems.is_empty() { fate } else { format!("{fate}: {}", stage.problems.join("; ")) }
+    if stage.problems.is_empty() { fate } else { format!("{fate}: {}", OneLine(&stage.problems.join("; "))) }
 }
 
 struct Row {
@@ -153,20 +161,5 @@ impl Row {
     fn column(&self, at: Duration) -> u32 {
         let share = if self.total.is_zero() { 0.0 } else { at.as_secs_f64() / self.total.as_secs_f64() };
         (share.clamp(0.0, 1.0) * f64::from(WIDTH)).round() as u32
-    }
-}
-
-/// A time with three figures or so.
-struct Time(Duration);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (micros, millis, seconds) = (self.0.as_micros(), self.0.as_millis(), self.0.as_secs_f64());
-        match () {
-            () if micros < 1_000 => write!(f, "{micros} us"),
-            () if millis < 1_000 => write!(f, "{millis} ms"),
-            () if self.0.subsec_nanos() == 0 => write!(f, "{seconds} s"),
-            () => write!(f, "{seconds:.2} s"),
-        }
     }
 }

@@ -31,6 +31,9 @@ pub struct Report {
     pub draining: Duration,
     /// Of that, running the stages.
     pub closing: Duration,
+    /// How long the process did not run although something was due, at least: it was stopped (SIGSTOP), suspended or frozen, or had no
+    /// processor. A delay of less than 100 ms does not count. A stop that ended before anything was due is not seen.
+    pub stopped: Duration,
     /// What was in flight when the program began to refuse.
     pub in_flight: InFlight,
     /// How many passes there were, parts that were split off included.

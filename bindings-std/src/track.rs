@@ -12,6 +12,7 @@ use winddown_core::{Milestone, Priority};
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
 use crate::sync::Arc;
+use crate::text::OneLine;
 use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
 
 /// A future that is admitted work, until it is ready or dropped. From [`LabelledWork::track`](crate::LabelledWork::track), to
@@ -92,7 +93,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Late => f.write_str("the task's time was over"),
-            Self::Panicked(message) => write!(f, "the task panicked: {message}"),
+            Self::Panicked(message) => write!(f, "the task panicked: {}", OneLine(message)),
             Self::Dropped => f.write_str("the task was dropped by its executor"),
         }
     }

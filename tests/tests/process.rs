@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use libc::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
@@ -137,7 +138,7 @@ fn p6_a_worker_that_never_lets_go_is_named_and_left_behind() {
     child.signal(SIGTERM);
     let end = child.end();
     end.assert_code(11).assert_said("wind-down by SIGTERM: drain timed out");
-    end.assert_said("late: \"order 0\" (critical), still held").assert_said("thread \"holder-0\"");
+    end.assert_said("late: \"order 0\" (critical), not finished").assert_said("thread \"holder-0\"");
     end.assert_said("victim/plain.rs").assert_said("database: completed");
 }
 
@@ -152,6 +153,37 @@ fn a_process_stopped_in_its_drain_goes_on() {
     child.signal(SIGCONT);
     child.say("release");
     child.end().assert_code(0).assert_said("database: completed");
+}
+
+/// G3: the drain's deadline falls into the stop.
+#[test]
+fn a_process_stopped_beyond_a_deadline_reports_the_time_that_it_lost() {
+    const DRAIN: Duration = Duration::from_secs(2);
+    const BEYOND: Duration = Duration::from_secs(1);
+    let mut child = ready(&["plain", "hold=1", "drain=2000"]);
+    child.signal(SIGTERM);
+    child.wait_for("refusing, 1 in flight");
+    child.signal(SIGSTOP);
+    child.wait_for_state('T');
+    thread::sleep(DRAIN + BEYOND);
+    child.signal(SIGCONT);
+    let end = child.end();
+    end.assert_code(11).assert_said("late: \"order 0\"");
+    let line = end.output.lines().find_map(|line| line.split_once("the process did not run for at least "));
+    let seconds = line.and_then(|(_, rest)| rest.split_once(" s (stopped or suspended")).map(|(time, _)| time);
+    let lost: f64 = seconds.unwrap_or_else(|| panic!("{}", end.output)).parse().unwrap();
+    assert!(lost >= BEYOND.as_secs_f64(), "{}", end.output);
+}
+
+/// Observers hear what `run()` returns and what the process exits with, and no text of others can look like a line of the report.
+#[test]
+fn p7_a_process_tells_its_observers_the_outcome_that_it_ends_with() {
+    let end = victim(&["told"]).end();
+    end.assert_code(10).assert_said("finished: something failed").assert_said("observer: something failed, code 10");
+    let codes: Vec<_> = end.output.lines().filter(|line| line.trim_start().starts_with("exit code")).collect();
+    assert_eq!(codes, ["  exit code 10"], "{}", end.output);
+    end.assert_said("request: winding down (deploy\\n  exit code 0\\u{1b}[2J)");
+    end.assert_said("failed: a task panicked: \"job 17\\n  exit code 0\"").assert_said("note: odd\\n  exit code 0");
 }
 
 #[test]

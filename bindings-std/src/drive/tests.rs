@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use winddown_core::{Budget, Outcome, Reason};
+use winddown_core::{Budget, Event, Outcome, Reason};
 
 use crate::{Connection, Notice, Part, Report, Shutdown, Stage, lines_to};
 
@@ -43,6 +43,8 @@ fn wind_down(step: u32, late: bool) -> Option<Arc<Report>> {
             ran.fetch_add(1, Ordering::Relaxed);
         }
     };
+    let ends = Arc::new(AtomicUsize::new(0));
+    let counts = ends.clone();
     let budget = Budget::new(Duration::from_secs(2)).margin(Duration::from_secs(2).saturating_sub(TOTAL));
     let times = Duration::from_millis(50);
     let shutdown = Shutdown::builder()
@@ -50,7 +52,11 @@ fn wind_down(step: u32, late: bool) -> Option<Arc<Report>> {
         .stage(Stage::new("second").reserve(times).hook(hook()).async_hook(async {}))
         .stage(Stage::new("first").reserve(times).hook(hook()))
         .observer(lines_to(std::io::sink()))
-        .observer(|_: &Notice| {})
+        .observer(move |notice: &Notice| {
+            if matches!(notice.event, Event::Finished { .. }) {
+                counts.fetch_add(1, Ordering::Relaxed);
+            }
+        })
         .build()
         .unwrap();
     shutdown.kicker(|| ()).keep();
@@ -75,6 +81,7 @@ fn wind_down(step: u32, late: bool) -> Option<Arc<Report>> {
     let report = exit.report.clone();
     assert!(took < TOTAL + Duration::from_millis(250), "step {step} took {took:?}: {report}");
     assert_eq!(awaited.code(), exit.code());
+    assert_eq!(ends.load(Ordering::Relaxed), 1, "step {step}: the observers hear the end: {report}");
     if shutdown.inner().tripwire.load(Ordering::Relaxed) > 0 {
         return None;
     }

@@ -138,6 +138,11 @@ impl Inner {
         wakes.running + wakes.waiting > 0
     }
 
+    /// Wakers that have panicked up to now.
+    pub(crate) fn waker_panics(&self) -> Vec<Failure> {
+        self.waiters.lists.lock().wakes.panics.failure(Part::Waker, "waker").into_iter().collect()
+    }
+
     /// Wakers that panicked, and those that have not returned.
     pub(crate) fn waker_failures(&self) -> Vec<Failure> {
         self.waiters.lists.lock().wakes.failures()

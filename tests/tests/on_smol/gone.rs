@@ -53,7 +53,7 @@ fn p7_a_task_with_a_child_process_is_reported_as_dropped_and_not_as_let_go() {
             assert_eq!(named(&report), [("converter", AtEnd::Dropped)]);
             let text = report.to_string();
             assert!(
-                text.contains("\"converter\" (critical), dropped (what it started elsewhere may run on), 9 s"),
+                text.contains("\"converter\" (critical), cancelled (what it started elsewhere may run on), 9 s"),
                 "{text}"
             );
             if let Some(process) = process {

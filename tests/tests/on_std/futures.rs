@@ -21,12 +21,12 @@ impl<F: Fn() + Send + Sync + 'static> Wake for Does<F> {
     }
 }
 
-fn waker(does: impl Fn() + Send + Sync + 'static) -> Waker {
+pub(crate) fn waker(does: impl Fn() + Send + Sync + 'static) -> Waker {
     Arc::new(Does(does)).into()
 }
 
 /// Polled once, and with that registered.
-fn registered(shutdown: &Shutdown, at: Milestone, waker: &Waker) -> Cancelled {
+pub(crate) fn registered(shutdown: &Shutdown, at: Milestone, waker: &Waker) -> Cancelled {
     let mut cancelled = shutdown.token_at(at).cancelled();
     assert_eq!(poll(&mut cancelled, waker), Poll::Pending);
     cancelled

@@ -10,10 +10,12 @@ mod holding;
 mod hooks;
 mod interruptible;
 mod kickers;
+mod lines;
 mod manual_clock;
 mod report;
 mod strangers;
 mod streams;
+mod told;
 mod tracked;
 mod waiting;
 

@@ -78,7 +78,7 @@ fn stragglers_are_named_with_place_and_thread_and_in_the_text() {
         assert_eq!((late.location.file(), late.location.line()), (file!(), line));
         assert_eq!(report.unlabelled.critical, 1, "the forgotten one has no name");
         let text = report.to_string();
-        assert!(text.contains("late: \"slow\" (critical), let go late, 9 s old"), "{text}");
+        assert!(text.contains("late: \"slow\" (critical), finished after its deadline, 9 s old"), "{text}");
         assert!(text.contains("late: 1 without a label (critical)") && text.contains("exit code 11"), "{text}");
     });
 }

@@ -84,8 +84,13 @@ fn p6_a_hung_kicker_is_waited_for_like_a_pass_and_named() {
     must_end(|| {
         let (clock, builder) = timed();
         let shutdown = builder.build().unwrap();
-        let _hung = shutdown.kicker(hang);
+        let (begins, has_begun) = mpsc::channel();
+        let _hung = shutdown.kicker(move || {
+            begins.send(()).unwrap();
+            hang();
+        });
         shutdown.trigger(Reason::Requested);
+        has_begun.recv().unwrap();
         clock.wait_for_sleeper(secs(9));
         clock.advance(secs(9));
         clock.wait_for_sleeper(ms(9_500));
@@ -94,7 +99,36 @@ fn p6_a_hung_kicker_is_waited_for_like_a_pass_and_named() {
         assert_outcome(&report, Outcome::DrainTimedOut);
         let [failure] = &*report.failures else { panic!("{report}") };
         assert_eq!(failure.part, Part::Kicker);
-        assert!(failure.what.contains(file!()) && failure.what.contains("did not return"), "{}", failure.what);
+        let what = " held up the drain to its end, and ran for 9.50 s, and did not return";
+        assert!(failure.what.contains(file!()) && failure.what.ends_with(what), "{}", failure.what);
+        assert!(report.to_string().contains(&failure.what), "{report}");
+    });
+}
+
+/// It ran on after the drain's deadline, so it is the reason why the drain timed out.
+#[test]
+fn p7_a_kicker_that_returns_after_the_drains_deadline_is_named() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let (go, gone) = mpsc::channel();
+        let shutdown = builder.build().unwrap();
+        let (begins, has_begun) = mpsc::channel();
+        let _slow = shutdown.kicker(move || {
+            begins.send(()).unwrap();
+            gone.recv().unwrap();
+        });
+        shutdown.trigger(Reason::Requested);
+        has_begun.recv().unwrap();
+        clock.wait_for_sleeper(secs(9));
+        clock.advance(secs(9));
+        clock.wait_for_sleeper(ms(9_500));
+        go.send(()).unwrap();
+        let report = shutdown.run().report;
+        assert_outcome(&report, Outcome::DrainTimedOut);
+        let [failure] = &*report.failures else { panic!("{report}") };
+        assert_eq!(failure.part, Part::Kicker);
+        let what = " held up the drain to its end, and ran for 9 s";
+        assert!(failure.what.contains(file!()) && failure.what.ends_with(what), "{}", failure.what);
     });
 }
 
@@ -134,7 +168,10 @@ fn p6_p7_an_observer_that_hangs_is_waited_for_as_long_as_the_flush_and_named() {
         let report = shutdown.run().report;
         assert_outcome(&report, Outcome::Failed);
         assert_eq!(report.failures[0].part, Part::Observer);
-        assert_eq!(report.failures[0].what, "observer 0 was late to hear the end");
+        assert_eq!(
+            report.failures[0].what,
+            "observer 0 was late: it did not handle the last notice within Budget::flush"
+        );
         assert_eq!(report.took, Duration::ZERO, "the drain and the stages had ended");
         let seen = seen.lock().unwrap();
         assert!(seen[0].contains("request: winding down"), "{seen:?}");

@@ -81,9 +81,9 @@ fn p7_a_future_is_reported_as_let_go_only_if_it_was_ready() {
         assert_eq!(named, expected);
         let text = report.to_string();
         for line in [
-            "\"ready\" (critical), let go late, 9 s",
-            "\"late\" (critical), dropped (",
-            "\"polled\" (critical), still held",
+            "\"ready\" (critical), finished after its deadline, 9 s",
+            "\"late\" (critical), cancelled (",
+            "\"polled\" (critical), not finished",
         ] {
             assert!(text.contains(line), "{line:?} is not in {text}");
         }

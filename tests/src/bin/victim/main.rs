@@ -20,6 +20,7 @@ mod sockets;
 mod special;
 mod stripes;
 mod threadless;
+mod told;
 
 use std::env;
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ fn main() -> Result<ExitCode, Anything> {
         "unfenced-later" => stripes::unfenced_later(),
         "leaks" => leaks::run(&options),
         "threadless" => threadless::run(&options),
+        "told" => told::told(),
         "scope" => special::scope(),
         "noise" => special::noise(),
         "task" => special::task(&options),
