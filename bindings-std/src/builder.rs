@@ -154,7 +154,17 @@ impl<S: From<Shutdown>> Builder<S> {
         self
     }
 
-    /// What repeated interrupts do. Unless set: the second ends all waiting, the third the process.
+    /// Sets what repeated interrupts do. By default the second ends the drain, and the stages run; the third ends all waiting; the
+    /// fourth ends the process. A level with nothing left to end is skipped ([`Escalation`]).
+    ///
+    /// ```
+    /// use winddown::{Escalation, Shutdown};
+    ///
+    /// // The second interrupt ends all waiting, the third the process.
+    /// let impatient = Escalation { drain_at: None, force_at: Some(2), exit_at: Some(3), ..Escalation::default() };
+    /// let shutdown = Shutdown::builder().escalation(impatient).build()?;
+    /// # Ok::<(), winddown::BuildError>(())
+    /// ```
     pub fn escalation(mut self, escalation: Escalation) -> Self {
         self.escalation = escalation;
         self

@@ -5,7 +5,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use winddown_core::{
-    Event, InFlight, Milestone, Observed, Outcome, Phase, Priority, Reason, Repeats, Sequence, Step, Unserved,
+    Event, Forced, InFlight, Milestone, Observed, Outcome, Phase, Priority, Reason, Repeats, Sequence, State, Step,
+    Unserved,
 };
 
 use crate::attendant::Job;
@@ -14,7 +15,7 @@ use crate::hand_over::Task;
 use crate::hook::{Hook, HookEnd, Panicked, Trouble, Work, caught};
 use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
-use crate::report::Panics;
+use crate::report::{Cut, Panics};
 #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
 use crate::signal::Unblocked;
 use crate::stage_run::StageRun;
@@ -97,6 +98,8 @@ pub(crate) struct Drive<'a> {
     jumped: bool,
     /// How much later than that it looked, in all, on the system's clock.
     pub(crate) stopped: Duration,
+    /// What was ended early, as far as the sequence was told.
+    pub(crate) cuts: Vec<Cut>,
     /// How many passes were alive when the time of their class was over.
     pub(crate) late: InFlight,
     /// As the sequence was last told.
@@ -124,6 +127,7 @@ impl<'a> Drive<'a> {
             wakes_by: began,
             jumped: false,
             stopped: Duration::ZERO,
+            cuts: Vec::new(),
             late: InFlight::NONE,
             unserved: Unserved::NONE,
             panics,
@@ -152,13 +156,14 @@ impl<'a> Drive<'a> {
         inner.tripwire();
         // Does something the first time.
         self.sequence.begin(self.began, reason);
-        // Clock and force first, and then what happened: whatever ended before has ended, also if the process was
+        // Clock and what was ended first, and then what happened: whatever ended before has ended, also if the process was
         // stopped meanwhile (G3).
         self.now = inner.trigger.clock.now();
-        let forced = inner.trigger.lifecycle.load().forced();
+        let state = inner.trigger.lifecycle.load();
         self.collect();
         inner.tripwire();
-        let mut observed = Observed { forced, ..self.observe() };
+        self.note_cuts(state);
+        let mut observed = self.observe(state);
         let overslept = self.now.saturating_sub(self.wakes_by);
         if overslept > LEAST {
             self.jumped = true;
@@ -173,7 +178,7 @@ impl<'a> Drive<'a> {
             self.jumped = false;
             wait_until(inner, self.now.saturating_add(LEAST), || !inner.is_attending());
             self.wakes_by = inner.trigger.clock.now();
-            observed = Observed { forced, ..self.observe() };
+            observed = self.observe(state);
         }
         inner.tripwire();
         let step = self.sequence.poll(self.now, observed);
@@ -221,9 +226,28 @@ impl<'a> Drive<'a> {
             self.observers.tell(&Notice { at, ..Notice::of_failure(event, failure) });
         }
         let repeats = self.inner.trigger.lifecycle.load().repeats();
-        if repeats != self.repeats {
-            self.repeats = repeats;
+        let told = std::mem::replace(&mut self.repeats, repeats);
+        if repeats.too_soon != told.too_soon {
+            self.tell(Event::InterruptTooSoon { spacing: self.inner.trigger.escalation.spacing }, None);
+        }
+        if (repeats.interrupts, repeats.others) != (told.interrupts, told.others) {
             self.tell(Event::Repeated { repeats }, None);
+        }
+    }
+
+    /// Writes down what was ended early, before the sequence hears it. Only the driver goes on to another phase, so what was
+    /// open then is open now.
+    fn note_cuts(&mut self, state: State) {
+        let draining = state.phase() == Phase::Draining;
+        let drain = state.is_drain_ended() && draining;
+        for by in [drain.then_some(Forced::Drain), state.forced()].into_iter().flatten() {
+            if self.cuts.iter().any(|cut| cut.by == by) {
+                continue;
+            }
+            let mut in_flight = if draining { self.inner.in_flight() } else { InFlight::NONE };
+            in_flight.critical += if draining { self.inner.gate_at(Inner::LATE).in_flight() } else { 0 };
+            let at = self.now.saturating_sub(self.began);
+            self.cuts.push(Cut { by, at, in_flight, stages: Vec::new() });
         }
     }
 
@@ -231,7 +255,7 @@ impl<'a> Drive<'a> {
     ///
     /// The order of the reads is part of the protocol with connections ([`Observed`]): first the counts of passes; then whether
     /// the attendant is at work, because when it is not, what it changed is seen by the reads that follow; then the connections.
-    fn observe(&self) -> Observed {
+    fn observe(&self, state: State) -> Observed {
         let inner = self.inner;
         let waited_for = |gate: &Gate| match gate {
             gate if gate.is_drained() => 0,
@@ -253,7 +277,8 @@ impl<'a> Drive<'a> {
             awaited,
             answered,
             unserved: inner.unserved(),
-            forced: None,
+            drain_ended: state.is_drain_ended(),
+            forced: state.forced(),
         }
     }
 
@@ -423,6 +448,9 @@ impl<'a> Drive<'a> {
         let run = &mut self.stages[stage];
         run.abandon(self.now, &not_begun);
         let fate = run.fate;
+        if let Some(cut) = self.cuts.last_mut().filter(|cut| cut.by != Forced::Drain) {
+            cut.stages.push(run.name.to_string());
+        }
         self.inner.tripwire();
         self.inner.wake_apart(self.inner.waiters.owe(self.inner.hand_over.abandon(stage)));
         self.tell(Event::StageEnded { stage, fate }, Some(stage));

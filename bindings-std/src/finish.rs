@@ -61,6 +61,7 @@ impl Drive<'_> {
             stragglers,
             unlabelled,
             unserved: self.unserved,
+            cuts: std::mem::take(&mut self.cuts),
             ..report(inner, outcome)
         }
     }
@@ -121,6 +122,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
         stragglers: Arc::from([]),
         unlabelled: InFlight::NONE,
         unserved: Unserved::NONE,
+        cuts: Vec::new(),
         failures: Vec::new(),
         notes: inner.faults.notes(),
     }

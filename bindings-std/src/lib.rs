@@ -184,7 +184,7 @@ pub use kicker::Kicker;
 pub use listener::Acceptor;
 pub use observe::{Notice, Observer, lines_to};
 pub use pass::{Labelled, LabelledWork, OwnedPass, Pass, Work};
-pub use report::{AtEnd, Counting, Failure, Part, Report, StageReport, Straggler};
+pub use report::{AtEnd, Counting, Cut, Failure, Part, Report, StageReport, Straggler};
 pub use shutdown::Shutdown;
 #[cfg(unix)]
 pub use socket::Listener;

@@ -100,6 +100,13 @@ impl fmt::Display for Notice {
             Event::Repeated { repeats } => {
                 write!(f, "asked again: {} interrupts, {} others", repeats.interrupts, repeats.others)
             }
+            Event::InterruptTooSoon { spacing } => {
+                let spacing = spacing.as_secs_f64();
+                write!(
+                    f,
+                    "interrupt ignored, because it came less than {spacing} s after the last one: interrupt again to end sooner"
+                )
+            }
             Event::Reached { milestone, in_flight: InFlight::NONE } => write!(f, "{milestone}"),
             Event::Reached { milestone, in_flight } => write!(f, "{milestone}, {} in flight", in_flight.total()),
             Event::StageStarted { within, .. } => write!(f, "{stage}: begins, within {:.1} s", within.as_secs_f64()),

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use winddown_core::{Fate, Outcome, Reason, Unserved};
+use winddown_core::{Fate, Forced, Outcome, Reason, Unserved};
 
 use crate::Report;
-use crate::report::{Counting, StageReport};
+use crate::report::{Counting, Cut, StageReport};
 use crate::text::{OneLine, Time};
 
 mod late;
@@ -30,6 +30,9 @@ impl fmt::Display for Report {
         for stage in stages {
             let note = note(stage);
             row.write(f, &shown(stage), stage.began.unwrap_or(self.took), stage.took, '█', &note)?;
+        }
+        for cut in &self.cuts {
+            write!(f, "\n  {cut}")?;
         }
         late::write(self, f)?;
         self.write_unserved(f)?;
@@ -121,6 +124,31 @@ impl Report {
             write!(f, "\n  unused: {unused} {} that sent nothing", clients(unused))?;
         }
         Ok(())
+    }
+}
+
+/// A line of the report.
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.by {
+            Forced::Call => "the program forced the end",
+            Forced::Drain => "an interrupt ended the drain",
+            Forced::Interrupt => "an interrupt forced the end",
+        };
+        write!(f, "{what} after {}", Time(self.at))?;
+        let passes = self.in_flight.critical + self.in_flight.high;
+        match passes {
+            0 if self.by == Forced::Drain => f.write_str(", with nothing in flight")?,
+            0 => {}
+            1 => f.write_str(", with 1 pass in flight")?,
+            _ => write!(f, ", with {passes} passes in flight")?,
+        }
+        let stages: Vec<_> = self.stages.iter().map(|stage| format!("{stage:?}")).collect();
+        match &*stages {
+            [] => Ok(()),
+            [stage] => write!(f, ": stage {stage} did not complete"),
+            stages => write!(f, ": stages {} did not complete", stages.join(", ")),
+        }
     }
 }
 

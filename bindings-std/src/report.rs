@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use winddown_core::{Budget, Fate, InFlight, Outcome, Priority, Reason, Repeats, Unserved};
+use winddown_core::{Budget, Fate, Forced, InFlight, Outcome, Priority, Reason, Repeats, Unserved};
 
 use crate::sync::{Arc, thread};
 
@@ -51,6 +51,9 @@ pub struct Report {
     pub unlabelled: InFlight,
     /// The clients that got no answer: lost, or with a request that did not arrive whole, or silent in an accept queue.
     pub unserved: Unserved,
+    /// What was ended before its time, in that order: by interrupts ([`Escalation`](winddown_core::Escalation)), or by
+    /// [`force`](crate::Shutdown::force).
+    pub cuts: Vec<Cut>,
     /// The other failures: of kickers, observers, wakers, tasks, listeners and the driver.
     pub failures: Vec<Failure>,
     /// What could not be done as the documentation promises, and what was done instead: a line for each kind. (How passes were
@@ -71,6 +74,20 @@ impl Report {
     pub fn stage(&self, name: &str) -> Option<&StageReport> {
         self.stages.iter().find(|stage| stage.name == name)
     }
+}
+
+/// One end of waiting before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cut {
+    /// Who ended it, and how much of it: the drain ([`Forced::Drain`]), or everything.
+    pub by: Forced,
+    /// When, after the trigger.
+    pub at: Duration,
+    /// The passes that were alive then, if the program was still draining.
+    pub in_flight: InFlight,
+    /// The names of the stages that were abandoned, or did not begin, because everything was ended.
+    pub stages: Vec<String>,
 }
 
 /// How passes were counted, and with that what [`enter`](crate::Shutdown::enter) cost.

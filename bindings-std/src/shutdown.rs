@@ -191,8 +191,8 @@ impl Shutdown {
     /// From any thread, at any time: before [`run`](Self::run), without it, from a hook. Not from a signal handler: let
     /// [`Builder::signals`] do that.
     ///
-    /// A [`Reason::Interrupt`] escalates when repeated, as one from a terminal does: by default the second ends all
-    /// waiting, and the third ends the process from within this call.
+    /// A [`Reason::Interrupt`] escalates when repeated, as one from a terminal does ([`Escalation`](crate::Escalation)): by
+    /// default the second ends the drain, the third all waiting, and the fourth the process, from within this call.
     ///
     /// The first to ask also wakes the tasks that wait for it ([`Token::cancelled`]), on the calling thread.
     #[expect(clippy::must_use_candidate, reason = "who was first is of interest to few")]
@@ -319,8 +319,8 @@ impl Shutdown {
         Kicker::new(&self.inner, Milestone::Refusing, kick)
     }
 
-    /// As [`kicker`](Self::kicker), at the drain's deadline: to cut what would never end. It does not run if the drain
-    /// ended in time.
+    /// As [`kicker`](Self::kicker), at the drain's deadline, or when an interrupt ends the drain before it: to cut what would
+    /// never end. It does not run if the drain ended in time.
     #[track_caller]
     pub fn kicker_at_last_call(&self, kick: impl FnOnce() + Send + 'static) -> Kicker {
         Kicker::new(&self.inner, Milestone::LastCall, kick)

@@ -208,7 +208,7 @@ impl TriggerAlone {
 
     #[must_use]
     pub fn asked_at(&self) -> Option<Duration> {
-        self.0.lifecycle.is_shutting_down().then(|| self.0.asked_at())
+        self.0.lifecycle.is_shutting_down().then(|| self.0.lifecycle.asked_at().expect("asked, and never stamped"))
     }
 }
 

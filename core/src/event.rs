@@ -25,6 +25,11 @@ pub enum Event {
         /// How often by now.
         repeats: Repeats,
     },
+    /// An interrupt came too soon after the last one that counted. It has no effect: to escalate, interrupt again.
+    InterruptTooSoon {
+        /// How far apart interrupts have to be to count.
+        spacing: Duration,
+    },
     /// A milestone after the first was reached.
     Reached {
         /// Which.

@@ -91,6 +91,8 @@ mod phase;
 mod plan;
 mod priority;
 mod sequence;
+#[cfg(target_has_atomic = "64")]
+mod stamps;
 mod striped;
 mod stripes;
 mod sync;

@@ -1,9 +1,15 @@
-//! The phase word. Not here: admission (`gate`), and what happens in each phase (`sequence`).
+//! The phase word. Not here: the times of those who ask (`stamps`), what repeated interrupts end (`escalation`), admission
+//! (`gate`), and what happens in each phase (`sequence`).
 
+#[cfg(target_has_atomic = "64")]
+use core::time::Duration;
+
+#[cfg(target_has_atomic = "64")]
+use crate::stamps::Stamps;
 use crate::sync::{AtomicU32, Ordering, const_unless_loom, update};
-use crate::{Forced, Phase, Reason};
+use crate::{Escalate, Escalation, Forced, Phase, Reason};
 
-/// The life of a program in one word: phase, first reason, who forced it, and how often it was asked again.
+/// The life of a program in one word: phase, first reason, what was ended early, and how often it was asked again.
 ///
 /// Every transition is one read-modify-write that says whether *this* call brought it about; the phase never goes back
 /// (P1). Lock-free and without allocation, so it may be called from a signal handler or an interrupt (P8).
@@ -11,13 +17,17 @@ use crate::{Forced, Phase, Reason};
 /// | bits | meaning |
 /// |---|---|
 /// | 0-1 | phase: 0 Running, 1 Draining, 2 Closing, 3 Done |
-/// | 2-3 | forced: 0 no, 1 by an interrupt, 2 by a call. Never set while Running |
+/// | 2-3 | all waiting was ended: 0 no, 1 by an interrupt, 2 by a call. Never set while Running |
 /// | 4-5 | reason: 0 Requested, 1 Failure, 2 Interrupt, 3 Signal. Written once, on leaving Running |
 /// | 6-13 | the signal's number, 0 unless the reason is a signal |
 /// | 14-16 | interrupts that counted, the first trigger's included; stays at 7 |
-/// | 17-31 | other triggers after the first; stays at 32,767 |
+/// | 17 | an interrupt ended the drain. Set only while Draining |
+/// | 18-22 | interrupts that came too soon to count; stays at 31 |
+/// | 23-31 | other triggers after the first; stays at 511 |
 ///
 /// While Running the whole word is 0.
+///
+/// Where the target has 64-bit atomics, two times go with the word: see [`trigger_at`](Self::trigger_at).
 ///
 /// ```
 /// use winddown_core::{Lifecycle, Phase, Reason};
@@ -32,6 +42,8 @@ use crate::{Forced, Phase, Reason};
 #[derive(Debug)]
 pub struct Lifecycle {
     word: AtomicU32,
+    #[cfg(target_has_atomic = "64")]
+    stamps: Stamps,
 }
 
 /// A field of the word: where it begins and how many bits it has.
@@ -42,7 +54,9 @@ const FORCED: Field = Field(2, 2);
 const REASON: Field = Field(4, 2);
 const SIGNAL: Field = Field(6, 8);
 const INTERRUPTS: Field = Field(14, 3);
-const OTHERS: Field = Field(17, 15);
+const DRAIN_ENDED: Field = Field(17, 1);
+const TOO_SOON: Field = Field(18, 5);
+const OTHERS: Field = Field(23, 9);
 
 impl Field {
     const fn max(&self) -> u32 {
@@ -86,7 +100,9 @@ impl Triggered {
 pub struct Repeats {
     /// Interrupts that counted, the first trigger's included; at most 7.
     pub interrupts: u8,
-    /// Triggers after the first that were no interrupt or did not count as one; at most 32,767.
+    /// Interrupts after the first trigger that came too soon after the last one that counted; at most 31.
+    pub too_soon: u8,
+    /// Triggers after the first that were no interrupt; at most 511.
     pub others: u16,
 }
 
@@ -121,7 +137,7 @@ impl State {
         })
     }
 
-    /// Who ended all waiting, if anyone did.
+    /// Who ended all waiting: [`Forced::Call`] or [`Forced::Interrupt`].
     #[must_use]
     pub const fn forced(self) -> Option<Forced> {
         match FORCED.of(self.0) {
@@ -131,11 +147,34 @@ impl State {
         }
     }
 
+    /// Returns whether an interrupt ended the drain.
+    #[must_use]
+    pub const fn is_drain_ended(self) -> bool {
+        DRAIN_ENDED.of(self.0) != 0
+    }
+
     /// How often it was asked for.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the fields have 3 and 15 bits")]
+    #[expect(clippy::cast_possible_truncation, reason = "the fields have 3, 5 and 9 bits")]
     pub const fn repeats(self) -> Repeats {
-        Repeats { interrupts: INTERRUPTS.of(self.0) as u8, others: OTHERS.of(self.0) as u16 }
+        Repeats {
+            interrupts: INTERRUPTS.of(self.0) as u8,
+            too_soon: TOO_SOON.of(self.0) as u8,
+            others: OTHERS.of(self.0) as u16,
+        }
+    }
+
+    /// Returns the state in which what `by` ends is ended; `None` if nothing of it is left to end.
+    pub(crate) const fn ended(self, by: Forced) -> Option<Self> {
+        if self.forced().is_some() {
+            return None;
+        }
+        Some(Self(match (by, self.phase()) {
+            (Forced::Drain, Phase::Draining) if !self.is_drain_ended() => DRAIN_ENDED.set(self.0, 1),
+            (Forced::Interrupt, Phase::Draining | Phase::Closing) => FORCED.set(self.0, 1),
+            (Forced::Call, Phase::Draining | Phase::Closing) => FORCED.set(self.0, 2),
+            _ => return None,
+        }))
     }
 }
 
@@ -144,7 +183,11 @@ impl Lifecycle {
         /// A program that is running.
         #[must_use]
         pub fn new() -> Self {
-            Self { word: AtomicU32::new(0) }
+            Self {
+                word: AtomicU32::new(0),
+                #[cfg(target_has_atomic = "64")]
+                stamps: Stamps::new(),
+            }
         }
     }
 
@@ -165,23 +208,69 @@ impl Lifecycle {
         self.word.load(Ordering::Acquire) != 0
     }
 
-    /// Asks the program to stop. The first call wins (P1); later ones are counted, an interrupt as an interrupt.
+    /// Asks the program to stop. The first call wins (P1); later ones are counted, an interrupt as an interrupt. It ends
+    /// nothing early: [`trigger_at`](Self::trigger_at) does.
     ///
     /// # Concurrency
     ///
     /// Exactly one of all the calls ever made gets [`Triggered::First`]. Whoever sees the new phase also sees what that
     /// caller wrote before.
     pub fn trigger(&self, reason: Reason) -> Triggered {
-        self.ask(reason, reason.is_interrupt())
+        self.ask(reason, true, &Escalation::NEVER).0
     }
 
-    /// As [`trigger`](Self::trigger), but an interrupt does not count as one: the first counts nowhere, a later one among
-    /// the other triggers. For one that comes too soon after the last to be another press of a key.
+    /// Asks as [`trigger`](Self::trigger) does, but an interrupt does not count as one: the first counts nowhere, a later one
+    /// as [too soon](Repeats::too_soon). For one that comes too soon after the last to be another press of a key.
     pub fn trigger_uncounted(&self, reason: Reason) -> Triggered {
-        self.ask(reason, false)
+        self.ask(reason, false, &Escalation::NEVER).0
     }
 
-    fn ask(&self, reason: Reason, counts_as_interrupt: bool) -> Triggered {
+    /// Asks as [`trigger`](Self::trigger) does, at `now`, and escalates. All that a signal handler has to do, but for waking
+    /// the driver and ending the process ([`Escalate::Exit`]), is in this call.
+    ///
+    /// - The time of the first trigger is kept: [`asked_at`](Self::asked_at).
+    /// - An interrupt counts if it is [spaced](Escalation::counts) from the last one that counted. Two at the same moment count
+    ///   as one.
+    /// - What an interrupt that counts [ends](Escalation::decide) is decided and marked in the read-modify-write that counts
+    ///   it.
+    ///
+    /// Times are counted from an epoch of the caller's choice, and kept as nanoseconds in 64 bits (584 years). It takes 64-bit
+    /// atomics; on a target without them, decide about the spacing with [`Escalation::counts`], call `trigger` or
+    /// [`trigger_uncounted`](Self::trigger_uncounted), and then [`force`](Self::force) as [`Escalation::decide`] says.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use winddown_core::{Escalate, Escalation, Lifecycle, Reason};
+    ///
+    /// let (life, usual) = (Lifecycle::new(), Escalation::default());
+    /// let press = |at| life.trigger_at(Duration::from_millis(at), Reason::Interrupt, &usual).1;
+    /// assert_eq!(press(1_000), Escalate::Join);
+    /// assert_eq!(press(1_100), Escalate::Join, "too soon");
+    /// assert_eq!(press(1_300), Escalate::EndDrain);
+    /// assert_eq!(life.asked_at(), Some(Duration::from_millis(1_000)));
+    /// ```
+    #[cfg(target_has_atomic = "64")]
+    pub fn trigger_at(&self, now: Duration, reason: Reason, escalation: &Escalation) -> (Triggered, Escalate) {
+        // A later trigger has a later stamp, and nothing to add.
+        if self.load().phase() == Phase::Running {
+            self.stamps.ask(now);
+        }
+        let counts = reason.is_interrupt() && self.stamps.interrupt_counts(now, escalation);
+        self.ask(reason, counts, escalation)
+    }
+
+    /// Returns the time of the first [`trigger_at`](Self::trigger_at): never a later one. If several threads were the first at
+    /// once, it is the earliest of theirs. `None` if there was none.
+    ///
+    /// Call it after having seen a phase other than Running: that is an acquire, which pairs with the release of the trigger
+    /// that followed the stamp.
+    #[cfg(target_has_atomic = "64")]
+    #[must_use]
+    pub fn asked_at(&self) -> Option<Duration> {
+        self.stamps.asked_at()
+    }
+
+    fn ask(&self, reason: Reason, counts: bool, escalation: &Escalation) -> (Triggered, Escalate) {
         let asked = |word| {
             if PHASE.of(word) == 0 {
                 let (kind, signal) = match reason {
@@ -191,34 +280,31 @@ impl Lifecycle {
                     Reason::Signal(number) => (3, u32::from(number)),
                 };
                 let first = PHASE.set(0, 1) | REASON.set(0, kind) | SIGNAL.set(0, signal);
-                if counts_as_interrupt { INTERRUPTS.count(first) } else { first }
-            } else if counts_as_interrupt {
-                INTERRUPTS.count(word)
+                // The first interrupt ends nothing.
+                (if counts && reason.is_interrupt() { INTERRUPTS.count(first) } else { first }, Escalate::Join)
+            } else if !reason.is_interrupt() {
+                (OTHERS.count(word), Escalate::Join)
+            } else if !counts {
+                (TOO_SOON.count(word), Escalate::Join)
             } else {
-                OTHERS.count(word)
+                let counted = State(INTERRUPTS.count(word));
+                let escalate = escalation.decide(counted);
+                (escalate.ends().and_then(|by| counted.ended(by)).unwrap_or(counted).0, escalate)
             }
         };
         // Releases to every `load`; acquires from the trigger that it joins.
-        match update(&self.word, |word| Some(asked(word))) {
-            Ok(0) => Triggered::First,
-            Ok(before) | Err(before) => Triggered::Joined(State(asked(before)).repeats()),
-        }
+        let (Ok(before) | Err(before)) = update(&self.word, |word| Some(asked(word).0));
+        let (after, escalate) = asked(before);
+        let triggered = if before == 0 { Triggered::First } else { Triggered::Joined(State(after).repeats()) };
+        (triggered, escalate)
     }
 
-    /// Ends all waiting: what is not done is abandoned. Says whether this call did it; it does nothing while Running,
-    /// when Done, and the second time.
+    /// Ends all waiting: what is not done is abandoned. With [`Forced::Drain`] it ends the drain alone. Says whether this call
+    /// did it; it does nothing while Running, when Done, and the second time.
     #[must_use = "whoever forced first has to wake the driver"]
     pub fn force(&self, by: Forced) -> bool {
-        let by = match by {
-            Forced::Interrupt => 1,
-            Forced::Call => 2,
-        };
         // Releases to every `load`; acquires from the trigger.
-        update(&self.word, |word| {
-            let open = matches!(State(word).phase(), Phase::Draining | Phase::Closing);
-            (open && FORCED.of(word) == 0).then(|| FORCED.set(word, by))
-        })
-        .is_ok()
+        update(&self.word, |word| State(word).ended(by).map(|state| state.0)).is_ok()
     }
 
     /// Draining -> Closing. Says whether this call did it.

@@ -4,12 +4,14 @@ use core::fmt;
 
 use crate::Reason;
 
-/// Who ended all waiting.
+/// Who ended waiting early, and how much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Forced {
-    /// The program itself.
+    /// The program itself ended all waiting.
     Call,
-    /// A person at a terminal, by interrupting again.
+    /// A person at a terminal, by interrupting again, ended the drain. The stages then had their time.
+    Drain,
+    /// A person at a terminal, by interrupting once more, ended all waiting.
     Interrupt,
 }
 
@@ -27,7 +29,7 @@ pub enum Outcome {
     ClientsLost,
     /// A stage was abandoned at its deadline, or there was no time left to begin it.
     StageAbandoned,
-    /// Somebody ended all waiting.
+    /// All waiting was ended early, or the drain was, with work of class Critical or High in flight.
     Forced(Forced),
 }
 
@@ -42,7 +44,7 @@ impl Outcome {
     /// | `ClientsLost` | 15 |
     /// | `StageAbandoned` | 12 |
     /// | Forced by a call | 13 |
-    /// | Forced by an interrupt | 130 (128 + SIGINT, as a shell says it) |
+    /// | Forced by an interrupt, or the drain ended by one | 130 (128 + SIGINT, as a shell says it) |
     ///
     /// 14 is left to a watchdog that has to end a process after a wind-down that was clean. 101 is a Rust panic's, and
     /// 143 and 137 are what a supervisor shows for a death by SIGTERM and SIGKILL.
@@ -77,7 +79,7 @@ impl Outcome {
             Self::ClientsLost => 15,
             Self::StageAbandoned => 12,
             Self::Forced(Forced::Call) => 13,
-            Self::Forced(Forced::Interrupt) => 130,
+            Self::Forced(Forced::Drain | Forced::Interrupt) => 130,
         }
     }
 }
@@ -91,6 +93,7 @@ impl fmt::Display for Outcome {
             Self::ClientsLost => "clients were lost",
             Self::StageAbandoned => "a stage was abandoned",
             Self::Forced(Forced::Call) => "forced by the program",
+            Self::Forced(Forced::Drain) => "the drain was ended by an interrupt",
             Self::Forced(Forced::Interrupt) => "forced by an interrupt",
         })
     }

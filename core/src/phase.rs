@@ -81,7 +81,7 @@ pub enum Milestone {
     Refusing,
     /// Work of class High has had its time. It is told to stop and counts as abandoned.
     HighLate,
-    /// The drain's deadline, or a force: work of class Critical is told to stop, connections are cut.
+    /// The drain's deadline, or an interrupt or a force before it: work of class Critical is told to stop, connections are cut.
     LastCall,
     /// Nothing is waited for any more; the stages begin.
     Closing,

@@ -12,6 +12,7 @@ use crate::{Fate, Forced, InFlight, MAX_STAGES, Milestone, Outcome, Plan, Reason
 /// idle does so before its pass is given back, so it is seen in at least one of the two. (One that turns the other way is
 /// counted behind the late gate: see [`Step::CloseLate`].)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another thing that is seen")]
 pub struct Observed {
     /// How many passes of each class are alive. What counts is read only after [`Milestone::Refusing`]; a gate that is
     /// [drained](crate::Gate::is_drained) counts as 0.
@@ -31,6 +32,8 @@ pub struct Observed {
     pub attending: bool,
     /// The clients that are known to be left without an answer.
     pub unserved: Unserved,
+    /// Whether an interrupt ended the drain ([`State::is_drain_ended`](crate::State::is_drain_ended)).
+    pub drain_ended: bool,
     /// Whether, and by whom, all waiting was ended.
     pub forced: Option<Forced>,
 }
@@ -78,7 +81,11 @@ enum Part {
     Asked,
     LameDuck,
     Draining,
-    LastCall { until: Duration },
+    LastCall {
+        until: Duration,
+        /// It is there because an interrupt ended the drain, which cannot happen again.
+        by_interrupt: bool,
+    },
     Closing,
     Done,
 }
@@ -97,7 +104,7 @@ enum Part {
 /// 5. Every stage is ended or abandoned, once, and not both (P7). A stage's bit in `over` is set at that moment.
 ///
 /// Time is a `Duration` since an epoch of the caller's choice. It may stand still or jump; one that goes back is taken
-/// as standing still. Read the clock and [`Observed::forced`] *before* the rest: then what ended while the process was
+/// as standing still. Read the clock, [`Observed::drain_ended`] and [`Observed::forced`] *before* the rest: then what ended while the process was
 /// stopped counts as ended, and not as late, however far the clock has jumped (G3).
 ///
 /// The [crate's example](crate) shows the loop around it.
@@ -222,12 +229,19 @@ impl Sequence {
         match self.part {
             Part::Idle => Step::Wait(None),
             Part::Asked => self.enter(Part::LameDuck, Milestone::Triggered),
-            Part::LameDuck if forced || self.now >= self.refuse_at => self.enter(Part::Draining, Milestone::Refusing),
+            Part::LameDuck if forced || observed.drain_ended || self.now >= self.refuse_at => {
+                self.enter(Part::Draining, Milestone::Refusing)
+            }
             Part::LameDuck => Step::Wait(Some(self.refuse_at)),
             Part::Draining => self.drain(observed, forced),
-            Part::LastCall { until } => {
+            Part::LastCall { until, by_interrupt } => {
                 let empty = at_work(observed) == (0, 0) && !observed.attending;
-                if forced || self.now >= until || empty { self.leave_drain() } else { Step::Wait(Some(until)) }
+                let cut_short = observed.drain_ended && !by_interrupt && !empty;
+                if cut_short {
+                    self.at_least(Outcome::Forced(Forced::Drain));
+                }
+                let over = forced || cut_short || self.now >= until || empty;
+                if over { self.leave_drain() } else { Step::Wait(Some(until)) }
             }
             Part::Closing => self.close(forced, observed.attending),
             Part::Done => Step::Finish(self.outcome),
@@ -255,7 +269,7 @@ impl Sequence {
     fn drain(&mut self, observed: Observed, forced: bool) -> Step {
         let (critical, high) = at_work(observed);
         let high_counts = high > 0 && !self.high_late;
-        let overdue = forced || self.now >= self.drain_until;
+        let overdue = forced || observed.drain_ended || self.now >= self.drain_until;
         // First of all: idle connections are told of the end before it comes.
         if observed.connected && !self.lingered && self.now >= self.linger_until {
             self.lingered = true;
@@ -281,9 +295,10 @@ impl Sequence {
             return self.leave_drain();
         }
         if overdue || nothing_counts && !expecting {
-            self.at_least(Outcome::DrainTimedOut);
+            let by_interrupt = observed.drain_ended;
+            self.at_least(if by_interrupt { Outcome::Forced(Forced::Drain) } else { Outcome::DrainTimedOut });
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
-            return self.enter(Part::LastCall { until }, Milestone::LastCall);
+            return self.enter(Part::LastCall { until, by_interrupt }, Milestone::LastCall);
         }
         if high_counts && self.now >= self.high_until {
             self.high_late = true;

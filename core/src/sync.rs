@@ -7,12 +7,15 @@
 
 #[cfg(not(any(winddown_loom, winddown_shuttle, feature = "portable-atomic")))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+// A target that has it needs no emulation.
+#[cfg(all(target_has_atomic = "64", not(any(winddown_loom, winddown_shuttle))))]
+pub(crate) use core::sync::atomic::AtomicU64;
 #[cfg(winddown_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 #[cfg(all(feature = "portable-atomic", not(any(winddown_loom, winddown_shuttle))))]
 pub(crate) use portable_atomic::{AtomicU32, AtomicUsize, Ordering};
 #[cfg(winddown_shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// One read-modify-write that stores what `next` makes of the current value: the value replaced, or `Err` with the
 /// value that `next` declined.

@@ -18,7 +18,7 @@ fn ops_does_what_its_models_do() {
 /// P1, where the counts end.
 #[test]
 fn ops_does_what_its_models_do_after_many_triggers() {
-    let run = |program: &ops::Program| ops::run_asked_before(program, 32_765);
+    let run = |program: &ops::Program| ops::run_asked_before(program, 509);
     pseudo_random(0, 50, 256, |bytes| fuzz::replay(bytes, run));
 }
 

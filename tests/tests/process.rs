@@ -53,41 +53,6 @@ fn sigint_winds_down_without_a_lame_duck() {
     child.end().assert_code(0).assert_said("wind-down by SIGINT: clean");
 }
 
-#[test]
-fn a_second_sigint_forces_with_130_and_names_what_was_not_done() {
-    let mut child = ready(&["plain", "hold=1", "spacing=0", "database=completes"]);
-    child.signal(SIGINT);
-    child.wait_for("refusing, 1 in flight");
-    child.signal(SIGINT);
-    let end = child.end();
-    end.assert_code(130).assert_said("forced by an interrupt").assert_said("late: \"order 0\"");
-    end.assert_said("database: not started").assert_said("did not begin");
-    assert!(!end.output.contains("a hook runs"), "{}", end.output);
-}
-
-/// An impatient finger is one interrupt.
-#[test]
-fn a_sigint_too_soon_does_not_count() {
-    let mut child = ready(&["plain", "hold=1", "spacing=3600000"]);
-    child.signal(SIGINT);
-    child.wait_for("refusing, 1 in flight");
-    child.signal(SIGINT);
-    child.wait_for("asked again: 1 interrupts, 1 others");
-    child.say("release");
-    child.end().assert_code(0);
-}
-
-#[test]
-fn a_third_sigint_ends_the_process_from_the_handler() {
-    let mut child = ready(&["plain", "spacing=0", "hang-after", "hold=1"]);
-    child.signal(SIGINT);
-    child.wait_for("refusing, 1 in flight");
-    child.signal(SIGINT);
-    child.wait_for("hangs");
-    child.signal(SIGINT);
-    child.end().assert_code(130);
-}
-
 /// G2: numbers coalesce while pending, so no more are counted than were sent; and the wind-down is clean.
 #[test]
 fn a_storm_of_10_000_mixed_signals_counts_as_one_interrupt_and_ends_cleanly() {

@@ -34,8 +34,8 @@ fn the_words() {
     assert_eq!(said(Priority::ALL), "critical, high, low");
     let outcomes = [Outcome::Clean, Outcome::Failed, Outcome::DrainTimedOut, Outcome::StageAbandoned];
     assert_eq!(said(outcomes), "clean, something failed, drain timed out, a stage was abandoned");
-    let forced = [Forced::Call, Forced::Interrupt].map(Outcome::Forced);
-    assert_eq!(said(forced), "forced by the program, forced by an interrupt");
+    let forced = [Forced::Call, Forced::Drain, Forced::Interrupt].map(Outcome::Forced);
+    assert_eq!(said(forced), "forced by the program, the drain was ended by an interrupt, forced by an interrupt");
     let fates = [Fate::Completed, Fate::Failed, Fate::Panicked, Fate::Abandoned, Fate::NotStarted];
     assert_eq!(said(fates), "completed, failed, panicked, abandoned, not started");
     assert_eq!(said([Refused::Closed]), "refused: winding down");

@@ -89,6 +89,7 @@ struct Book {
     rung: AtomicUsize,
     first: Mutex<Option<Reason>>,
     interrupts: AtomicUsize,
+    too_soon: AtomicUsize,
     others: AtomicUsize,
     forced: Mutex<Option<Forced>>,
     closing: AtomicUsize,
@@ -203,8 +204,10 @@ impl Book {
             _ => Phase::Done,
         };
         assert_eq!(state.phase(), phase, "P1");
-        let repeats = (state.repeats().interrupts.into(), state.repeats().others.into());
-        assert_eq!(repeats, (self.interrupts.load(SeqCst).min(7), self.others.load(SeqCst)), "asked so often");
+        let repeats = state.repeats();
+        let told: [usize; 3] = [repeats.interrupts.into(), repeats.too_soon.into(), repeats.others.into()];
+        let asked = [&self.interrupts, &self.too_soon, &self.others].map(|count| count.load(SeqCst));
+        assert_eq!(told, [asked[0].min(7), asked[1].min(31), asked[2].min(511)], "asked so often");
     }
 }
 
@@ -299,10 +302,13 @@ impl<G: Gateway> Racer<G> {
         if asked.is_first() {
             assert_eq!(locked(&book.first).replace(why), None, "P1: two were the first");
         }
-        let counts = if counted && why.is_interrupt() { &book.interrupts } else { &book.others };
-        if !(asked.is_first() && std::ptr::eq(counts, &raw const book.others)) {
-            counts.fetch_add(1, SeqCst);
-        }
+        let counts = match (why.is_interrupt(), counted) {
+            (true, true) => &book.interrupts,
+            _ if asked.is_first() => return,
+            (true, false) => &book.too_soon,
+            (false, _) => &book.others,
+        };
+        counts.fetch_add(1, SeqCst);
     }
 
     /// What one may see at any time, besides a few passes and much else that is going on.

@@ -40,7 +40,12 @@ pub(super) fn run(program: &Program) {
     let closing = move || theirs.at_closing.store(theirs.inside.load(SeqCst), SeqCst);
     let shutdown = Shutdown::builder()
         .budget(Budget::new(Duration::from_secs(30)))
-        .escalation(Escalation { spacing: Duration::ZERO, force_at: book.may_go_wrong.then_some(2), exit_at: None })
+        .escalation(Escalation {
+            spacing: Duration::ZERO,
+            drain_at: book.may_go_wrong.then_some(2),
+            force_at: book.may_go_wrong.then_some(3),
+            exit_at: None,
+        })
         .manual_clock(&clock)
         .stage(Stage::new("later"))
         .stage(Stage::new("first").hook(closing))

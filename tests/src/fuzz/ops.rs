@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use winddown_core::{Escalate, Escalation, Forced, Gate, Lifecycle, Outcome, Phase, Reason, WaitGroup};
+use winddown_core::{Escalation, Forced, Gate, Lifecycle, Outcome, Phase, Reason, WaitGroup};
 
 use self::door::{Bell, Door, DoorOp};
 use super::sequence::Told;
 use super::{list, parts};
-use crate::oracle::{self, escalation, outcome};
+use crate::oracle::{self, outcome};
 
 /// What is done, in order.
 #[derive(Clone, Debug)]
@@ -25,10 +25,8 @@ pub struct Program {
 enum Op {
     Trigger(Reason),
     TriggerUncounted(Reason),
-    /// As a handler does it: by the policy.
-    Interrupt {
-        at: Duration,
-    },
+    /// As a handler does it: at a time, by the policy.
+    TriggerAt(Duration, Reason),
     Force(Forced),
     BeginClosing,
     Finish,
@@ -52,6 +50,7 @@ impl<'a> Arbitrary<'a> for Program {
                 spacing: parts::span(bytes)?,
                 force_at: bytes.arbitrary::<u8>()?.checked_sub(128).map(|at| at % 10),
                 exit_at: bytes.arbitrary::<u8>()?.checked_sub(128).map(|at| at % 10),
+                drain_at: bytes.arbitrary::<u8>()?.checked_sub(128).map(|at| at % 10),
             },
         };
         Ok(Self { policy, ops: list(bytes, Self::OPS, Op::next)? })
@@ -63,8 +62,10 @@ impl Op {
         Ok(match bytes.arbitrary::<u8>()? {
             0..16 => Self::Trigger(parts::reason(bytes)?),
             16..24 => Self::TriggerUncounted(parts::reason(bytes)?),
-            24..36 => Self::Interrupt { at: parts::span(bytes)? },
-            36..44 => Self::Force(parts::forced(bytes)?),
+            24..34 => Self::TriggerAt(parts::span(bytes)?, Reason::Interrupt),
+            34 | 35 => Self::TriggerAt(parts::span(bytes)?, parts::reason(bytes)?),
+            36 => Self::Force(Forced::Drain),
+            37..44 => Self::Force(parts::forced(bytes)?),
             44..52 => Self::BeginClosing,
             52..60 => Self::Finish,
             60..66 => Self::WaitForGroup,
@@ -85,8 +86,8 @@ pub fn run(program: &Program) {
     run_asked_before(program, 0);
 }
 
-/// As [`run`], with a lifecycle that was asked so often before. The long counts end after 32,767, which is more than a
-/// program has operations and more than a fuzzer has time for.
+/// As [`run`], with a lifecycle that was asked so often before. The long count ends after 511, which is more than a program has
+/// operations.
 ///
 /// # Panics
 ///
@@ -154,19 +155,18 @@ fn compare(one: Outcome, other: Outcome, reason: Reason) {
     assert!(told.0 > 0);
 }
 
-/// A lifecycle, and what a handler of interrupts knows.
+/// A lifecycle, and the policy for interrupts.
 #[derive(Debug)]
 struct Life {
     real: Lifecycle,
     model: oracle::lifecycle::Lifecycle,
     policy: Escalation,
-    counted_at: Option<Duration>,
 }
 
 impl Life {
     fn begun(policy: Escalation, asked: u16) -> Self {
         let model = oracle::lifecycle::Lifecycle::new();
-        let mut life = Self { real: Lifecycle::new(), model, policy, counted_at: None };
+        let mut life = Self { real: Lifecycle::new(), model, policy };
         for _ in 0..asked {
             life.run(Op::TriggerUncounted(Reason::Signal(u8::MAX)));
         }
@@ -180,7 +180,10 @@ impl Life {
             Op::TriggerUncounted(reason) => {
                 assert_eq!(self.real.trigger_uncounted(reason), self.model.trigger(reason, false));
             }
-            Op::Interrupt { at } => self.interrupt(at),
+            Op::TriggerAt(at, reason) => {
+                let asked = self.real.trigger_at(at, reason, &self.policy);
+                assert_eq!(asked, self.model.trigger_at(at, reason, &self.policy));
+            }
             Op::Force(by) => assert_eq!(self.real.force(by), self.model.force(by)),
             Op::BeginClosing => {
                 assert_eq!(self.real.begin_closing(), self.model.step(Phase::Draining, Phase::Closing));
@@ -190,25 +193,11 @@ impl Life {
         }
     }
 
-    fn interrupt(&mut self, at: Duration) {
-        let counts = self.policy.counts(self.counted_at, at);
-        assert_eq!(counts, escalation::counts(&self.policy, self.counted_at, at));
-        if !counts {
-            return self.run(Op::TriggerUncounted(Reason::Interrupt));
-        }
-        self.counted_at = Some(at);
-        self.run(Op::Trigger(Reason::Interrupt));
-        let interrupts = self.real.load().repeats().interrupts;
-        let decided = self.policy.decide(interrupts);
-        assert_eq!(decided, escalation::decide(&self.policy, interrupts));
-        if decided == Escalate::Force {
-            self.run(Op::Force(Forced::Interrupt));
-        }
-    }
-
     fn check(&self) {
         let state = self.real.load();
         assert!(self.model.is(state), "{state:?} is not {:?}", self.model);
         assert_eq!(self.real.is_shutting_down(), self.model.phase != Phase::Running);
+        assert_eq!(self.real.asked_at(), self.model.asked_at);
+        assert_eq!(self.policy.decide(state), oracle::escalation::decide(&self.policy, &self.model));
     }
 }

@@ -51,6 +51,8 @@ enum Turn {
     Unserved(Unserved),
     /// Somebody has had enough, or it is not seen any more.
     Forced(Option<Forced>),
+    /// Somebody has had enough of the drain, or it is not seen any more.
+    DrainEnded(bool),
     /// One of the stages that run ends.
     Ends { running: u8, fate: Fate },
     /// Somebody says that a stage, which may not exist, has ended.
@@ -154,6 +156,8 @@ impl Turn {
             11 => match bytes.arbitrary::<u8>()? {
                 0..96 => Self::Forced(Some(parts::forced(bytes)?)),
                 96..128 => Self::BeginsAgain(parts::reason(bytes)?),
+                128..176 => Self::DrainEnded(true),
+                176..192 => Self::DrainEnded(false),
                 _ => Self::Forced(None),
             },
             12..=14 => Self::Ends { running: bytes.arbitrary()?, fate: parts::fate(bytes)? },
@@ -272,6 +276,7 @@ impl World<'_> {
             Turn::Answered(answered) => self.observed.answered = answered,
             Turn::Unserved(clients) => self.observed.unserved.add(clients),
             Turn::Forced(by) => self.observed.forced = by,
+            Turn::DrainEnded(ended) => self.observed.drain_ended = ended,
             Turn::Ends { running, fate } => {
                 let count = self.witness.running().count();
                 if count > 0 {

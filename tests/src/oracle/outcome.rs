@@ -3,12 +3,13 @@
 use winddown_core::{Forced, Outcome, Reason};
 
 /// Every outcome, the best first, with its exit code where the reason was no failure.
-pub const TABLE: [(Outcome, u8); 6] = [
+pub const TABLE: [(Outcome, u8); 7] = [
     (Outcome::Clean, 0),
     (Outcome::Failed, 10),
     (Outcome::DrainTimedOut, 11),
     (Outcome::StageAbandoned, 12),
     (Outcome::Forced(Forced::Call), 13),
+    (Outcome::Forced(Forced::Drain), 130),
     (Outcome::Forced(Forced::Interrupt), 130),
 ];
 

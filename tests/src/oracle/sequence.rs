@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use winddown_core::{Budget, Fate, InFlight, MAX_STAGES, Milestone, Observed, Outcome, Reason, Stage, Step};
+use winddown_core::{Budget, Fate, Forced, InFlight, MAX_STAGES, Milestone, Observed, Outcome, Reason, Stage, Step};
 
 use super::plan::{Graph, kept, total};
 
@@ -86,6 +86,8 @@ pub struct Witness<'a> {
     /// Those that have been awaited since then were ended.
     expired: Option<Duration>,
     last_call_until: Duration,
+    /// The last call came because the drain was ended.
+    ended: bool,
     worst: Outcome,
 }
 
@@ -110,6 +112,7 @@ impl<'a> Witness<'a> {
             late_closed: false,
             expired: None,
             last_call_until: Duration::MAX,
+            ended: false,
             worst: Outcome::Clean,
         }
     }
@@ -132,6 +135,9 @@ impl<'a> Witness<'a> {
         }
         if self.last != Some(Milestone::Done) && (observed.unserved.lost > 0 || observed.unserved.unknown) {
             self.at_least(Outcome::ClientsLost);
+        }
+        if self.cuts_last_call_short(observed) && (!is_empty(observed) || observed.attending) {
+            self.at_least(Outcome::Forced(Forced::Drain));
         }
         match step {
             Step::Wait(until) => {
@@ -196,8 +202,13 @@ impl<'a> Witness<'a> {
         matches!(self.last, Some(Milestone::Refusing | Milestone::HighLate))
     }
 
+    /// Whether the drain is ended in the last call that came at its deadline.
+    fn cuts_last_call_short(&self, observed: Observed) -> bool {
+        self.last == Some(Milestone::LastCall) && observed.drain_ended && !self.ended
+    }
+
     fn overdue(&self, observed: Observed) -> bool {
-        observed.forced.is_some() || self.now >= self.times.drain
+        observed.forced.is_some() || observed.drain_ended || self.now >= self.times.drain
     }
 
     /// Whether requests may still come that would be admitted.
@@ -238,7 +249,8 @@ impl<'a> Witness<'a> {
     fn may_leave(&self, observed: Observed) {
         let empty = is_empty(observed);
         if self.last == Some(Milestone::LastCall) {
-            let over = observed.forced.is_some() || self.now >= self.last_call_until;
+            let ended = observed.forced.is_some() || self.cuts_last_call_short(observed);
+            let over = ended || self.now >= self.last_call_until;
             assert!(over || empty && !observed.attending, "P3: the last call is not over");
         } else {
             assert!(self.is_draining() && empty, "P3: leaves with work in flight");
@@ -266,6 +278,9 @@ impl<'a> Witness<'a> {
 
     fn waits(&mut self, observed: Observed, until: Duration) {
         assert!(observed.forced.is_none(), "waits though forced");
+        let in_drain = self.last == Some(Milestone::Triggered) || self.is_draining();
+        let ended = observed.drain_ended && in_drain || self.cuts_last_call_short(observed);
+        assert!(!ended, "waits though the drain was ended");
         let attends = observed.attending && self.last == Some(Milestone::Closing);
         let end = if attends { self.times.attended } else { self.times.end };
         assert!(until <= end, "P5: waits beyond the end, {end:?}");
@@ -316,7 +331,7 @@ impl<'a> Witness<'a> {
             Milestone::Triggered => {}
             Milestone::Refusing => {
                 assert_eq!(self.last, Some(Milestone::Triggered));
-                assert!(forced || self.now >= self.times.refuse, "no lame duck");
+                assert!(forced || observed.drain_ended || self.now >= self.times.refuse, "no lame duck");
             }
             Milestone::HighLate => {
                 assert_eq!(self.last, Some(Milestone::Refusing));
@@ -330,7 +345,8 @@ impl<'a> Witness<'a> {
                 assert!(self.overdue(observed) || only_late, "P3: the last call is early");
                 assert!(self.overdue(observed) || self.late_closed, "P3: cut without a look behind the late gate");
                 self.last_call_until = self.now.saturating_add(self.force_close).min(self.times.stages_begin_by);
-                self.at_least(Outcome::DrainTimedOut);
+                self.ended = observed.drain_ended;
+                self.at_least(if self.ended { Outcome::Forced(Forced::Drain) } else { Outcome::DrainTimedOut });
             }
             Milestone::Closing => {
                 assert!(self.late_closed, "P2: closing with the late gate open");

@@ -37,7 +37,12 @@ macro_rules! scenarios {
             asking {
                 a_second_sigterm_joins
                 an_interrupt_gets_no_lame_duck
-                interrupts_count_only_when_spaced_and_the_second_ends_all_waiting
+                interrupts_count_only_when_spaced
+                the_second_interrupt_ends_the_drain_and_the_stages_run
+                the_third_interrupt_forces_and_the_code_stays_130
+                the_second_interrupt_forces_when_the_drain_is_over
+                a_lame_duck_is_ended_by_an_interrupt_that_repeats
+                an_interrupt_ends_a_last_call_that_came_by_itself
                 a_program_can_replace_the_escalation
                 a_force_by_call_ends_a_hung_stage
                 a_force_ends_the_drain_and_nothing_more_begins

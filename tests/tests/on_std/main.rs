@@ -3,6 +3,7 @@
 
 mod admission;
 mod chosen_code;
+mod cuts;
 mod deep_children;
 mod descriptors;
 mod futures;

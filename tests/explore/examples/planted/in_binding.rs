@@ -7,7 +7,6 @@ const EVENT_COUNT: &str = "bindings-std/src/event_count.rs";
 const CONDVAR: &str = "bindings-std/src/event_count/condvar.rs";
 const TOKEN: &str = "bindings-std/src/token.rs";
 const WAIT: &str = "bindings-std/src/wait.rs";
-const TRIGGER: &str = "bindings-std/src/trigger.rs";
 const INNER: &str = "bindings-std/src/inner.rs";
 const DRIVE: &str = "bindings-std/src/drive.rs";
 const KICKER: &str = "bindings-std/src/kicker.rs";
@@ -104,14 +103,6 @@ pub(super) const IN_BINDING: &[Bug] = &[
         says: "two pipes were made",
     },
     Bug {
-        what: "P5: the time of the trigger is that of whoever last saw nobody ask",
-        file: TRIGGER,
-        from: "self.asked_at.fetch_min(nanos(now), Ordering::Relaxed);",
-        to: "self.asked_at.store(nanos(now), Ordering::Relaxed);",
-        by: Loom("trigger::one_before_time_passes_and_another"),
-        says: "counted from a moment after the trigger",
-    },
-    Bug {
         what: "what was done before a milestone is not published with it",
         file: WAIT,
         from: "self.reached.fetch_max(milestone as u32, Ordering::Release);",
@@ -126,14 +117,6 @@ pub(super) const IN_BINDING: &[Bug] = &[
         to: "self.reached.load(Ordering::Relaxed)",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
         says: "told, and cannot see why",
-    },
-    Bug {
-        what: "P5: the clock is read after the trigger",
-        file: TRIGGER,
-        from: "        let escalate = match triggered {",
-        to: "        if triggered.is_first() {\n            self.asked_at.store(nanos(self.clock.now()), Ordering::Relaxed);\n        }\n        let escalate = match triggered {",
-        by: Loom("trigger::one_that_is_seen_before_time_passes"),
-        says: "counted anew",
     },
     Bug {
         what: "P4: a trigger does not wake the driver",

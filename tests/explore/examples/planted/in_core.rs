@@ -5,6 +5,7 @@ use Explorer::{Loom, Races};
 
 const GATE: &str = "core/src/gate.rs";
 const LIFECYCLE: &str = "core/src/lifecycle.rs";
+const STAMPS: &str = "core/src/stamps.rs";
 const SYNC: &str = "core/src/sync.rs";
 
 /// Those in the gate and the lifecycle.
@@ -205,17 +206,56 @@ pub(super) const IN_CORE: &[Bug] = &[
     Bug {
         what: "forced twice",
         file: LIFECYCLE,
-        from: "(open && FORCED.of(word) == 0).then(",
-        to: "open.then(",
+        from: "        if self.forced().is_some() {\n            return None;\n        }\n",
+        to: "",
         by: Races,
         says: "P1: forced twice",
     },
     Bug {
         what: "P1: forced while running",
         file: LIFECYCLE,
-        from: "matches!(State(word).phase(), Phase::Draining | Phase::Closing)",
-        to: "State(word).phase() != Phase::Done",
+        from: "(Forced::Call, Phase::Draining | Phase::Closing)",
+        to: "(Forced::Call, Phase::Running | Phase::Draining | Phase::Closing)",
         by: Races,
         says: "P1: forced anew",
+    },
+    Bug {
+        what: "an interrupt is counted, and what it ends is marked in another step",
+        file: LIFECYCLE,
+        from: "                (escalate.ends().and_then(|by| counted.ended(by)).unwrap_or(counted).0, escalate)\n            }\n        };\n        \
+               // Releases to every `load`; acquires from the trigger that it joins.\n        \
+               let (Ok(before) | Err(before)) = update(&self.word, |word| Some(asked(word).0));\n        \
+               let (after, escalate) = asked(before);\n",
+        to: "                (counted.0, escalate)\n            }\n        };\n        \
+             let (Ok(before) | Err(before)) = update(&self.word, |word| Some(asked(word).0));\n        \
+             let (after, escalate) = asked(before);\n        let _ = escalate.ends().map(|by| self.force(by));\n",
+        by: Loom("lifecycle::two_interrupts_take_two_levels"),
+        says: "both took the same level",
+    },
+    Bug {
+        what: "two interrupts at one moment count as two",
+        file: STAMPS,
+        from: "escalation.counts(time(last), now) && swap().is_ok()",
+        to: "escalation.counts(time(last), now) && (swap().is_ok() || swap().is_err())",
+        by: Loom("lifecycle::two_interrupts_at_one_moment_count_as_one"),
+        says: "two counted",
+    },
+    Bug {
+        what: "P5: the time of the trigger is that of whoever last saw nobody ask",
+        file: STAMPS,
+        from: "self.asked_at.fetch_min(nanos(now), Ordering::Relaxed);",
+        to: "self.asked_at.store(nanos(now), Ordering::Relaxed);",
+        by: Loom("trigger::one_before_time_passes_and_another"),
+        says: "counted from a moment after the trigger",
+    },
+    Bug {
+        what: "P5: the trigger is stamped after it",
+        file: LIFECYCLE,
+        from: "            self.stamps.ask(now);\n        }\n        let counts = reason.is_interrupt() && self.stamps.interrupt_counts(now, escalation);\n        \
+               self.ask(reason, counts, escalation)",
+        to: "        }\n        let counts = reason.is_interrupt() && self.stamps.interrupt_counts(now, escalation);\n        \
+             let asked = self.ask(reason, counts, escalation);\n        self.stamps.ask(now);\n        asked",
+        by: Loom("trigger::one_that_is_seen_before_time_passes"),
+        says: "asked, and never stamped",
     },
 ];

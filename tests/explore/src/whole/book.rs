@@ -106,7 +106,8 @@ impl Book {
                 }
             }
             Outcome::Forced(Forced::Call) => assert!(forced, "{report}"),
-            Outcome::Forced(Forced::Interrupt) => {
+            // The second forces where the drain is over.
+            Outcome::Forced(Forced::Drain | Forced::Interrupt) => {
                 assert!(self.may_go_wrong && self.interrupts.load(SeqCst) >= 2, "{report}");
             }
             _ => assert!(late, "{report}"),

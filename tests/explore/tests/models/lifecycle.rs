@@ -1,11 +1,14 @@
 //! The phase word: P1 among those who ask, force and drive at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use loom::thread;
-use winddown_core::{Forced, Lifecycle, Phase, Reason, Repeats, State, Triggered};
+use winddown_core::{Escalate, Escalation, Forced, Lifecycle, Phase, Reason, Repeats, State, Triggered};
 
 use crate::explore::{Witness, explore};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Those who ask, told apart by their reason.
 const REASONS: [Reason; 3] = [Reason::Signal(15), Reason::Interrupt, Reason::Failure];
@@ -70,7 +73,7 @@ fn three_who_ask() {
         let state = program.look();
         assert_eq!(state.reason(), Some(REASONS[first]), "the first reason was replaced");
         let others = if first == 1 { 2 } else { 1 };
-        assert_eq!(state.repeats(), Repeats { interrupts: 1, others });
+        assert_eq!(state.repeats(), Repeats { interrupts: 1, others, ..Repeats::default() });
     });
 }
 
@@ -129,6 +132,41 @@ fn driven_asked_and_forced_at_once() {
         assert_eq!(state.phase(), if driven { Phase::Done } else { Phase::Draining });
         let by = if called { Some(Forced::Call) } else { forced.then_some(Forced::Interrupt) };
         assert_eq!(state.forced(), by);
+    });
+}
+
+/// The level is chosen in the read-modify-write that counts: two interrupts never take the same one.
+#[test]
+fn two_interrupts_take_two_levels() {
+    explore(None, || {
+        let life = Arc::new(Lifecycle::new());
+        let policy = Escalation { spacing: Duration::ZERO, ..Escalation::default() };
+        let press = move |life: &Lifecycle| life.trigger_at(SECOND, Reason::Interrupt, &policy);
+        assert!(press(&life).0.is_first());
+        let theirs = life.clone();
+        let other = thread::spawn(move || press(&theirs).1);
+        let taken = [press(&life).1, other.join().unwrap()];
+        let state = life.load();
+        // Two at the same moment may count as one.
+        let both = state.repeats().interrupts == 3;
+        assert_eq!(u8::from(!both), state.repeats().too_soon);
+        assert!(taken.contains(&Escalate::EndDrain) && state.is_drain_ended());
+        assert!(taken.contains(if both { &Escalate::Force } else { &Escalate::Join }), "both took the same level");
+        assert_eq!(state.forced(), both.then_some(Forced::Interrupt));
+    });
+}
+
+/// However their accesses fall.
+#[test]
+fn two_interrupts_at_one_moment_count_as_one() {
+    explore(None, || {
+        let life = Arc::new(Lifecycle::new());
+        let press = |life: &Lifecycle| life.trigger_at(SECOND, Reason::Interrupt, &Escalation::default());
+        let theirs = life.clone();
+        let other = thread::spawn(move || press(&theirs).0.is_first());
+        let first = press(&life).0.is_first();
+        assert!(first ^ other.join().unwrap(), "P1: one was the first");
+        assert_eq!(life.load().repeats().interrupts, 1, "two counted");
     });
 }
 

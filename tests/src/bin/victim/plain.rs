@@ -52,27 +52,28 @@ pub(crate) fn run(options: &[String]) -> Result<ExitCode, Anything> {
     println!("repeats: {:?}", exit.report.repeats);
     if after == After::Hang {
         println!("hangs");
-        loop {
-            thread::park();
-        }
+        hang();
     }
     Ok(Termination::report(exit))
 }
 
-/// `NAME=KIND`, with a limit of 50 ms where it hangs.
+/// `NAME=KIND`, with a limit of 50 ms where it hangs, and without one where it is stuck.
 fn stage(name: &str, kind: &str) -> Result<Stage, String> {
     let stage = Stage::new(name.to_owned());
     Ok(match kind {
         "completes" => stage.hook(|| println!("a hook runs")),
         "fails" => stage.hook(|| Err("it is broken")),
         "panics" => stage.hook(|| -> () { panic!("it is very broken") }),
-        "hangs" => stage.limit(Duration::from_millis(50)).hook(|| -> () {
-            loop {
-                thread::park();
-            }
-        }),
+        "hangs" => stage.limit(Duration::from_millis(50)).hook(hang),
+        "stuck" => stage.hook(hang),
         _ => return Err(format!("no kind of stage: {kind:?}")),
     })
+}
+
+fn hang() {
+    loop {
+        thread::park();
+    }
 }
 
 /// A thread that works until it is released, and never stops by itself.

@@ -98,7 +98,8 @@ where
 
 /// Hears signals, and forces at the second interrupt however soon it comes.
 pub(crate) fn builder<S: From<Shutdown>>(builder: Builder<S>) -> Result<Builder<S>, Anything> {
-    let escalation = Escalation { spacing: Duration::ZERO, ..Escalation::default() };
+    // The second one forces.
+    let escalation = Escalation { spacing: Duration::ZERO, drain_at: None, force_at: Some(2), exit_at: Some(3) };
     Ok(builder.budget(Budget::from_env()?).escalation(escalation).signals())
 }
 

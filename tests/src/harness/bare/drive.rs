@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use winddown_core::{Fate, Forced, InFlight, Milestone, Observed, Outcome, Plan, Priority, Sequence, Step};
+use winddown_core::{Fate, InFlight, Milestone, Observed, Outcome, Plan, Priority, Sequence, State, Step};
 
 use super::world::{Trouble, World};
 use crate::scenarios::{Row, Straggler, Summary};
@@ -31,15 +31,15 @@ impl Driver {
         let mut book = Book::new(world.clone(), &names);
         sequence.begin(book.began, reason);
         let outcome = loop {
-            // Clock and force first, and then what happened.
-            let (now, forced) = (world.clock.now(), world.life.load().forced());
+            // Clock and what was ended first, and then what happened.
+            let (now, state) = (world.clock.now(), world.life.load());
             book.now = now;
             for (stage, result) in world.ended.take() {
                 if let Some(fate) = book.hook_ended(stage, result) {
                     assert!(sequence.ended(stage, fate), "an abandoned stage does not get here");
                 }
             }
-            match sequence.poll(now, observed(&world, forced)) {
+            match sequence.poll(now, observed(&world, state)) {
                 Step::Wait(until) => world.clock.sleep(until).await,
                 Step::Reach(milestone) => {
                     reached(&world, milestone);
@@ -63,9 +63,9 @@ impl Driver {
     }
 }
 
-fn observed(world: &World, forced: Option<Forced>) -> Observed {
+fn observed(world: &World, state: State) -> Observed {
     let in_flight = world.each(|gate| if gate.is_drained() { 0 } else { gate.in_flight().max(1) });
-    Observed { in_flight, forced, ..Observed::default() }
+    Observed { in_flight, drain_ended: state.is_drain_ended(), forced: state.forced(), ..Observed::default() }
 }
 
 /// What has to be so before anybody is told of a milestone.
@@ -97,7 +97,7 @@ struct Book {
 
 impl Book {
     fn new(world: Rc<World>, names: &[&str]) -> Self {
-        let began = world.asked_at.get();
+        let began = world.life.asked_at().expect("asked");
         let row = |name: &&str| Row {
             name: (*name).to_owned(),
             fate: Fate::Completed,

@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use winddown_core::{
-    Escalate, Escalation, Forced, Gate, InFlight, Lifecycle, Milestone, Notify, OwnedPass, Phase, Priority, Reason,
-    Refused, Triggered,
+    Escalate, Escalation, Forced, Gate, InFlight, Lifecycle, Milestone, Notify, OwnedPass, Priority, Reason, Refused,
 };
 
 use super::executor::{Bell, Clock, Latch, Spawner};
@@ -20,15 +19,12 @@ pub(super) struct World {
     /// Wakes the driver.
     pub(super) bell: Bell,
     pub(super) spawner: Spawner,
-    /// When it was asked to stop.
-    pub(super) asked_at: Cell<Duration>,
     pub(super) refused: Cell<u64>,
     /// Workers with a pass that counts.
     pub(super) at_work: Cell<usize>,
     /// Hooks that have ended since the driver last looked: of which stage, and how.
     pub(super) ended: RefCell<Vec<(usize, Result<(), Trouble>)>>,
     escalation: Escalation,
-    interrupt_at: Cell<Option<Duration>>,
     gates: [Gate<Bell>; 3],
     /// One for each milestone.
     told: [Latch; 6],
@@ -60,12 +56,10 @@ impl World {
             clock,
             bell,
             spawner,
-            asked_at: Cell::default(),
             refused: Cell::default(),
             at_work: Cell::default(),
             ended: RefCell::default(),
             escalation,
-            interrupt_at: Cell::default(),
             told: Default::default(),
             labels: RefCell::default(),
             next: Cell::default(),
@@ -93,25 +87,9 @@ impl World {
 
     /// Asks to stop. Whether this was the first to.
     pub(super) fn trigger(&self, reason: Reason) -> bool {
-        let now = self.clock.now();
-        if self.life.load().phase() == Phase::Running {
-            self.asked_at.set(now);
-        }
-        let counts = reason.is_interrupt() && self.escalation.counts(self.interrupt_at.get(), now);
-        if counts {
-            self.interrupt_at.set(Some(now));
-        }
-        let uncounted = reason.is_interrupt() && !counts;
-        let triggered = if uncounted { self.life.trigger_uncounted(reason) } else { self.life.trigger(reason) };
-        let interrupts = match triggered {
-            Triggered::First => 1,
-            Triggered::Joined(repeats) => repeats.interrupts,
-        };
-        match self.escalation.decide(interrupts) {
-            Escalate::Force if counts => drop(self.force(Forced::Interrupt)),
-            Escalate::Exit if counts => panic!("the process ends here"),
-            _ => self.bell.notify(),
-        }
+        let (triggered, escalate) = self.life.trigger_at(self.clock.now(), reason, &self.escalation);
+        assert!(escalate != Escalate::Exit, "the process ends here");
+        self.bell.notify();
         triggered.is_first()
     }
 
