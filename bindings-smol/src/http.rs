@@ -72,13 +72,12 @@ mod wire;
 
 use std::future::{poll_fn, ready};
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, AsyncWrite, FutureExt, StreamExt};
+use futures_lite::{AsyncRead, AsyncWrite, StreamExt};
 use hyper::Request;
 use hyper::body::{self, Body};
 use hyper::service::Service;
@@ -242,10 +241,7 @@ async fn serve_one<T: Stream>(
 
 /// Has the report name what panics in here, be it that it is polled or dropped.
 async fn caught(shutdown: Shutdown, what: &'static str, future: impl Future<Output = ()> + Send) {
-    let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind());
-    let polled = future.as_mut().await;
-    let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(future)));
-    for panic in [polled, dropped].into_iter().filter_map(Result::err) {
-        shutdown.note_panic(what, panic);
-    }
+    let mut future = Box::pin(future);
+    poll_fn(|context| shutdown.catch(what, || future.as_mut().poll(context)).unwrap_or(Poll::Ready(()))).await;
+    shutdown.catch(what, || drop(future));
 }

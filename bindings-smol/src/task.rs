@@ -1,13 +1,14 @@
 //! Tasks that the wind-down waits for. Not here: how they end (`winddown::Tracked`), and where they run.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
-use winddown::{Child, Lost, OwnedPass, Priority, Reason, Refused, Token};
+use winddown::{Child, LabelledWork, Lost, OwnedPass, Priority, Reason, Refused, Token};
 
 use crate::Shutdown;
 
@@ -105,6 +106,9 @@ impl Tasks {
 
     /// Spawns a future.
     ///
+    /// If it returns a `Result`, an error goes to the one who awaits the [`Task`], and is lost if that is dropped.
+    /// [`try_spawn`](Self::try_spawn) has the report name it.
+    ///
     /// When the task is dropped at its deadline, what it has started elsewhere runs on:
     ///
     /// - **A child process**, unless it was spawned with `kill_on_drop(true)`.
@@ -161,15 +165,79 @@ impl Tasks {
     {
         let stop = self.shutdown.token().child();
         let future = task(stop.token());
-        let work = self.shutdown.work().priority(self.class).label(self.label.clone());
-        let tracked = match &self.whole {
-            Some(whole) => work.track_part(whole, future)?,
-            None => work.track(future)?,
-        };
+        Ok(match &self.whole {
+            Some(whole) => self.begin(stop, self.work().track_part(whole, future)?),
+            None => self.begin(stop, self.work().track(future)?),
+        })
+    }
+
+    /// As [`spawn`](Self::spawn), for a future whose error is a failure of the program's, even if the [`Task`] is dropped: the report
+    /// names it, and the exit code is not 0. See [`try_track`](winddown::LabelledWork::try_track). The [`Task`] is then ready with
+    /// [`Lost::Failed`].
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use winddown_smol::{Reason, Shutdown};
+    ///
+    /// let shutdown = Shutdown::builder().build()?;
+    /// let tasks = shutdown.tasks(|task| smol::spawn(task).detach());
+    /// let import = async { Err::<(), _>(std::io::Error::other("no such table")) };
+    /// drop(tasks.label("import").try_spawn(import).expect("running"));
+    /// shutdown.trigger(Reason::Requested);
+    /// let exit = shutdown.run().await;
+    /// assert_eq!(exit.code(), 10);
+    /// assert!(exit.report.failures[0].what.contains("no such table"));
+    /// # Ok::<_, winddown_smol::BuildError>(())
+    /// # })?;
+    /// # Ok::<_, winddown_smol::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn try_spawn<F, T, E>(&self, future: F) -> Result<Task<T>, Refused>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+    {
+        self.try_spawn_with(|_| future)
+    }
+
+    /// As [`try_spawn`](Self::try_spawn), for one that can be asked to stop: see [`spawn_with`](Self::spawn_with).
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn try_spawn_with<F, T, E>(&self, task: impl FnOnce(Token) -> F) -> Result<Task<T>, Refused>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+    {
+        let stop = self.shutdown.token().child();
+        let future = task(stop.token());
+        Ok(match &self.whole {
+            Some(whole) => self.begin(stop, self.work().try_track_part(whole, future)?),
+            None => self.begin(stop, self.work().try_track(future)?),
+        })
+    }
+
+    fn work(&self) -> LabelledWork<'_> {
+        self.shutdown.work().priority(self.class).label(self.label.clone())
+    }
+
+    fn begin<T: Send + 'static>(
+        &self,
+        stop: Child,
+        tracked: impl Future<Output = Result<T, Lost>> + Send + 'static,
+    ) -> Task<T> {
         let (sender, result) = oneshot::channel();
         // Nobody may want to know.
         (self.spawn)(Box::pin(async { drop(sender.send(tracked.await)) }));
-        Ok(Task { result, stop })
+        Task { result, stop }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::guards::{Busy, Guard, OwnedBusy, OwnedReceiving, Receiving, Upgraded}
 use crate::open::{Opened, Share};
 use crate::stream::Stream;
 use crate::sync::Arc;
+use crate::unwinding::Witness;
 
 /// A connection that the shutdown knows of, until this is dropped. From an [`Acceptor`](crate::Acceptor), or made of any
 /// stream.
@@ -61,6 +62,11 @@ use crate::sync::Arc;
 /// }
 /// ```
 ///
+/// # Panics of its thread
+///
+/// A panic that drops this, or one of its guards, is named in the [report](crate::Report::failures) with the client's address: see
+/// [`Labelled`](crate::Labelled).
+///
 /// # Connections that wait for a worker
 ///
 /// A thread that accepts and hands connections to workers through a channel should use one that holds none (`sync_channel(0)`):
@@ -72,6 +78,7 @@ pub struct Connection<S: Stream> {
     /// `None` only while this is dropped.
     opened: Option<Arc<Opened<S>>>,
     shutdown: Shutdown,
+    witness: Witness,
 }
 
 impl<S: Stream> Connection<S> {
@@ -87,7 +94,7 @@ impl<S: Stream> Connection<S> {
             // The driver has to linger for it, and to end it.
             shutdown.inner().trigger.driver.notify();
         }
-        Self { opened: Some(opened), shutdown: shutdown.clone() }
+        Self { opened: Some(opened), shutdown: shutdown.clone(), witness: Witness::new() }
     }
 
     fn opened(&self) -> &Arc<Opened<S>> {
@@ -267,12 +274,13 @@ impl<S: Stream> Connection<S> {
 impl<S: Stream> Drop for Connection<S> {
     /// In this order:
     ///
-    /// 1. The client is accounted for: whether it goes without an answer.
+    /// 1. If the thread panics, that is named; and the client is accounted for: whether it goes without an answer.
     /// 2. The share is given back, and then the register's, which is the last: the descriptor is free when an acceptor is
     ///    told so. (A guard that has left the scope may hold one more.)
     /// 3. The driver is told that there is one less to linger for.
     fn drop(&mut self) {
         let Some(opened) = self.opened.take() else { return };
+        opened.drop_guard(self.witness, None);
         opened.close();
         let id = opened.id;
         drop(opened);

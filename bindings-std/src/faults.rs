@@ -7,7 +7,7 @@ use winddown_core::{Event, OnFailure, Reason};
 
 use crate::inner::Inner;
 use crate::observe::Notice;
-use crate::report::{Failure, Part};
+use crate::report::{Failure, Panics, Part};
 #[cfg(unix)]
 use crate::signal::{Signals, Taken};
 use crate::sync::{Arc, Mutex};
@@ -21,6 +21,8 @@ pub(crate) struct Faults {
 #[derive(Default)]
 struct Table {
     failures: Vec<Failure>,
+    /// Of fallible tasks.
+    task_errors: Panics,
     /// Failures that the driver has to tell the observers, which it has taken.
     untold: Vec<(Event, Arc<str>)>,
     /// By kind: how many there were, and the first.
@@ -45,7 +47,14 @@ impl Faults {
     }
 
     pub(crate) fn failures(&self) -> Vec<Failure> {
-        self.table.lock().failures.clone()
+        let table = self.table.lock();
+        let tasks = table.task_errors.counted(Part::Task, "a task failed", "tasks failed");
+        table.failures.iter().cloned().chain(tasks).collect()
+    }
+
+    /// Counts the error of a fallible task.
+    pub(crate) fn task_failed(&self, what: String) {
+        self.table.lock().task_errors.extend([what]);
     }
 
     /// Takes the failures that the driver has to tell the observers.
@@ -55,6 +64,12 @@ impl Faults {
 }
 
 impl Inner {
+    /// Admitted work that panics dropped.
+    pub(crate) fn work_failures(&self) -> Option<Failure> {
+        let panics = self.labels.panics.lock();
+        panics.counted(Part::Work, "a panic dropped admitted work", "pieces of admitted work were dropped by panics")
+    }
+
     /// Reports a listener that failed before the program refused, tells the observers, and then does what the policy says. To be
     /// called without a lock: a waker may be woken.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no listeners"))]

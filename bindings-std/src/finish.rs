@@ -132,6 +132,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
 fn known_failures(inner: &Inner) -> Vec<Failure> {
     let mut failures = inner.faults.failures();
     failures.extend(inner.signal_failures());
+    failures.extend(inner.work_failures());
     failures.extend(inner.kickers.failures(inner.trigger.clock.now()));
     failures.extend(inner.panics.lock().failure(Part::Task, "task"));
     failures

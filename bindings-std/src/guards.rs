@@ -12,6 +12,7 @@ use crate::kicker::Kicker;
 use crate::open::{Opened, Share};
 use crate::pass::Admitted;
 use crate::stream::Stream;
+use crate::unwinding::Witness;
 use crate::{OwnedPass, Pass};
 
 /// Counts among a connection's guards until it is dropped.
@@ -20,6 +21,7 @@ pub(crate) struct Guard<S: Stream, L: Deref<Target = Opened<S>>, P> {
     /// `None` only once it was taken by another guard, and while this is dropped.
     share: Option<L>,
     pass: Option<Admitted<P>>,
+    witness: Witness,
 }
 
 impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
@@ -27,13 +29,13 @@ impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
     /// idle, and waits for it as for an idle one.
     pub(crate) fn new(share: L, hold: Hold, pass: Option<Admitted<P>>) -> Result<Self, Refused> {
         share.enter(hold)?;
-        Ok(Self { hold, share: Some(share), pass })
+        Ok(Self { hold, share: Some(share), pass, witness: Witness::new() })
     }
 
     /// Makes this guard another one, in one step: the connection is not idle in between.
     fn become_one<Q>(mut self, hold: Hold, pass: Option<Admitted<Q>>) -> Result<Guard<S, L, Q>, Refused> {
         self.opened().exchange(self.hold, hold)?;
-        Ok(Guard { hold, share: self.share.take(), pass })
+        Ok(Guard { hold, share: self.share.take(), pass, witness: self.witness })
     }
 
     /// Makes this guard an upgraded one. Beyond 255 of them on one connection it stays as it is, which the drain waits for in the
@@ -49,7 +51,7 @@ impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
         self.become_one(Hold::Answered, None).expect("a guard of this kind is never refused")
     }
 
-    fn opened(&self) -> &Opened<S> {
+    pub(crate) fn opened(&self) -> &Opened<S> {
         self.share.as_deref().expect("not dropped")
     }
 }
@@ -57,10 +59,14 @@ impl<S: Stream, L: Deref<Target = Opened<S>>, P> Guard<S, L, P> {
 impl<S: Stream, L: Deref<Target = Opened<S>>, P> Drop for Guard<S, L, P> {
     /// In this order, so that a connection is always at work, awaited or idle to the drain, and closed when its last pass is gone:
     ///
-    /// 1. It is idle, and if the linger is over it is settled: awaited or ended.
-    /// 2. Its share is given back; the last one closes the descriptor.
-    /// 3. The pass is given back.
+    /// 1. If the thread panics, that is named: nothing is waited for that is not in the report.
+    /// 2. It is idle, and if the linger is over it is settled: awaited or ended.
+    /// 3. Its share is given back; the last one closes the descriptor.
+    /// 4. The pass is given back.
     fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.drop_guard(self.witness, Some(self.hold));
+        }
         if let Some(share) = self.share.take() {
             share.leave(self.hold);
             drop(share);

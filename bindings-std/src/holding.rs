@@ -88,6 +88,7 @@ impl OwnedPass {
 impl<P> Labelled<P> {
     /// Has a value hold this pass until the value is dropped. See [`Holding`].
     pub fn held_by<T>(self, value: T) -> Holding<T, Self> {
+        self.set_thread();
         Holding::new(value, self)
     }
 }
@@ -95,6 +96,7 @@ impl<P> Labelled<P> {
 impl<S: Stream> OwnedBusy<S> {
     /// Has a value keep the connection busy until the value is dropped. See [`Holding`].
     pub fn held_by<T>(self, value: T) -> Holding<T, Self> {
+        self.0.opened().last_thread.set_current();
         Holding::new(value, self)
     }
 }

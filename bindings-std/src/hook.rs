@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
 pub(crate) use crate::hook_result::Trouble;
 use crate::inner::Inner;
 use crate::sync::{Arc, Mutex, thread};
-use crate::{HookResult, Stage};
+use crate::{HookResult, Stage, unwinding};
 
 /// Why a hook was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +225,13 @@ fn on_own_thread<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
 
 /// Runs a stranger's closure where it stands, and catches its panic.
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panicked(message(payload)))
+    unwinding::caught(run).map_err(|(payload, held)| {
+        let message = message(payload);
+        Panicked(match held {
+            Some(held) => format!("{message} ({held})"),
+            None => message,
+        })
+    })
 }
 
 /// Thread names end at the first NUL, and a NUL in one is a panic.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use winddown_core::Priority;
 
-use crate::report::{AtEnd, Holder, Straggler, thread_of};
+use crate::last_thread::LastThread;
+use crate::report::{AtEnd, Holder, Panics, Straggler, thread_of};
 use crate::stragglers::Stragglers;
 use crate::sync::{Arc, Mutex, thread};
+use crate::unwinding::{self, Witness};
 
 /// How many passes are named with the lock held.
 const BATCH: usize = 64;
@@ -20,12 +22,14 @@ const BATCH: usize = 64;
 pub(crate) struct Labels {
     alive: Mutex<Alive>,
     pub(crate) stragglers: Stragglers,
+    /// Of which no other part of the report knows: the labelled passes and connections that they dropped.
+    pub(crate) panics: Mutex<Panics>,
 }
 
 #[derive(Default)]
 struct Alive {
     next: u64,
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Arc<Entry>>,
     late: [Option<Late>; Priority::ALL.len()],
 }
 
@@ -43,19 +47,34 @@ struct Entry {
     location: &'static Location<'static>,
     since: Duration,
     thread: thread::Thread,
+    last_thread: LastThread,
 }
 
 /// A place in the register, given back when dropped.
 pub(crate) struct Registered {
     labels: Arc<Labels>,
     id: u64,
+    entry: Arc<Entry>,
     dropped: bool,
+    /// `None`: a panic of its thread is named otherwise.
+    witness: Option<Witness>,
 }
 
 impl Registered {
     /// Its future is about to be dropped before it is ready.
     pub(crate) fn set_dropped(&mut self) {
         self.dropped = true;
+    }
+
+    /// From now on a panic that drops it is named.
+    pub(crate) fn witnessed(mut self) -> Self {
+        self.witness = Some(Witness::new());
+        self
+    }
+
+    /// The current thread has it.
+    pub(crate) fn set_thread(&self) {
+        self.entry.last_thread.set_current();
     }
 }
 
@@ -67,12 +86,14 @@ impl Labels {
         location: &'static Location<'static>,
         since: Duration,
     ) -> Registered {
-        let entry = Entry { label, class, location, since, thread: thread::current() };
+        let (thread, last_thread) = (thread::current(), LastThread::default());
+        let entry = Arc::new(Entry { label, class, location, since, thread, last_thread });
         let mut alive = self.alive.lock();
         let id = alive.next;
         alive.next += 1;
-        alive.entries.insert(id, entry);
-        Registered { labels: self.clone(), id, dropped: false }
+        alive.entries.insert(id, entry.clone());
+        drop(alive);
+        Registered { labels: self.clone(), id, entry, dropped: false, witness: None }
     }
 
     /// The time of a class is over: from now on those that let go name themselves. Returns whether there are any labels, so whether
@@ -119,6 +140,7 @@ impl Entry {
             location: self.location,
             age: now.saturating_sub(self.since),
             thread: thread_of(&self.thread),
+            last_thread: self.last_thread.name(),
             at_end,
         }
     }
@@ -126,16 +148,20 @@ impl Entry {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut alive = self.labels.alive.lock();
-        let entry = alive.entries.remove(&self.id);
-        let late_at = entry.as_ref().and_then(|entry| alive.late_at(entry.class, self.id));
+        let Self { labels, id, entry, dropped, witness } = self;
+        if witness.is_some_and(Witness::is_unwinding) {
+            unwinding::name(labels, &format!("{:?} from {}", entry.label, entry.location));
+        }
+        let mut alive = labels.alive.lock();
+        let shared = alive.entries.remove(id);
         // With the lock held: it is in the register, or named.
-        if let (Some(entry), Some(at)) = (&entry, late_at) {
-            let at_end = if self.dropped { AtEnd::Dropped } else { AtEnd::LetGo };
-            self.labels.stragglers.name(entry.straggler(self.id, at, at_end));
+        if let Some(at) = alive.late_at(entry.class, *id) {
+            entry.last_thread.set_current();
+            let at_end = if *dropped { AtEnd::Dropped } else { AtEnd::LetGo };
+            labels.stragglers.name(entry.straggler(*id, at, at_end));
         }
         drop(alive);
-        // Freed here, outside the lock.
-        drop(entry);
+        // Outside the lock, and with it the entry, which is freed after this.
+        drop(shared);
     }
 }

@@ -111,6 +111,7 @@ mod error;
 mod event_count;
 mod exit;
 mod exit_code;
+mod fallible;
 mod faults;
 mod finish;
 mod fork;
@@ -129,6 +130,7 @@ mod interrupt;
 mod interruptible;
 mod kicker;
 mod label;
+mod last_thread;
 #[cfg(unix)]
 mod listener;
 #[cfg(unix)]
@@ -159,6 +161,7 @@ mod track;
 mod trigger;
 #[cfg(unix)]
 mod unix_socket;
+mod unwinding;
 mod wait;
 mod wait_group;
 mod watchdog;

@@ -13,10 +13,12 @@ use winddown_core::{Await, ConnectionState, End, Entered, Gone, Hold, Milestone,
 use crate::connections::Open;
 use crate::fork::Process;
 use crate::inner::Inner;
+use crate::last_thread::LastThread;
 use crate::pass::Admitted;
 use crate::report::{AtEnd, Holder, Straggler, thread_of};
 use crate::stream::{Stream, lingering_close};
-use crate::sync::{Arc, Mutex, thread};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
+use crate::unwinding::{self, Witness};
 use crate::wait::wake_all;
 use crate::{OwnedPass, Pass};
 
@@ -32,6 +34,9 @@ pub(crate) struct Opened<S> {
     since: Duration,
     location: &'static Location<'static>,
     thread: thread::Thread,
+    pub(crate) last_thread: LastThread,
+    /// A panic has dropped it or a guard of it, which is in the report.
+    unwound: AtomicBool,
 }
 
 /// The side that ends a connection that is idle when the linger is over.
@@ -55,6 +60,8 @@ impl<S: Stream> Opened<S> {
             since: inner.trigger.clock.now(),
             location,
             thread: thread::current(),
+            last_thread: LastThread::default(),
+            unwound: AtomicBool::new(false),
         });
         let open: Arc<dyn Open> = opened.clone();
         inner.connections.add(opened.id, &open);
@@ -67,11 +74,13 @@ impl<S: Stream> Opened<S> {
 
     /// The pass of a guard that makes it busy.
     pub(crate) fn admit(&self) -> Result<Admitted<Pass<'_>>, Refused> {
+        self.last_thread.set_current();
         Admitted::enter(&self.inner, || self.inner.enter(Priority::Critical))
     }
 
     /// As `admit`, for a guard that leaves the scope.
     pub(crate) fn admit_owned(&self) -> Result<Admitted<OwnedPass>, Refused> {
+        self.last_thread.set_current();
         Admitted::enter(&self.inner, || self.inner.enter_owned(Priority::Critical))
     }
 
@@ -222,19 +231,39 @@ impl<S: Stream> Opened<S> {
         }
         let Inner { connections, labels, .. } = &*self.inner;
         if let Some(late_at) = connections.late_at() {
+            self.last_thread.set_current();
             labels.stragglers.name(self.straggler(hold, late_at, connections.end_of(self.id)));
         }
     }
 
+    /// A guard of it, or its owner, is dropped: names it, once, if a panic does that.
+    pub(crate) fn drop_guard(&self, witness: Witness, hold: Option<Hold>) {
+        // Relaxed: it orders nothing.
+        if witness.is_unwinding() && !self.unwound.swap(true, Ordering::Relaxed) {
+            unwinding::name(&self.inner.labels, &format!("{} from {}", self.label(hold), self.location));
+        }
+    }
+
+    fn label(&self, hold: Option<Hold>) -> String {
+        let state = match hold {
+            Some(Hold::Busy) => ", busy",
+            Some(Hold::Upgraded) => ", upgraded",
+            Some(Hold::Receiving) => ", receiving",
+            Some(Hold::Answered) => ", answered",
+            None => "",
+        };
+        format!("connection from {}{state}", self.stream.peer())
+    }
+
     fn straggler(&self, hold: Hold, now: Duration, at_end: AtEnd) -> Straggler {
-        let what = if hold == Hold::Upgraded { "upgraded" } else { "busy" };
         Straggler {
             holder: Holder::connection(self.id),
-            label: format!("connection from {}, {what}", self.stream.peer()),
+            label: self.label(Some(hold)),
             class: Priority::Critical,
             location: self.location,
             age: now.saturating_sub(self.since),
             thread: thread_of(&self.thread),
+            last_thread: self.last_thread.name(),
             at_end,
         }
     }

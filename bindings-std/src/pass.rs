@@ -57,6 +57,24 @@ impl OwnedPass {
 }
 
 /// A pass, borrowed or owned, whose holder is named in the report should it be late.
+///
+/// If its thread panics and so drops it, the work that it stands for is not done. The [report](crate::Report::failures) names it,
+/// its place in the source and the thread, even if that was long before the wind-down or the program caught the panic, and the exit
+/// code is not 0. However much work panics dropped, it is one failure, with the number and the first of all. A program that expects a
+/// panic can catch it while the pass is alive, and is then asked nothing:
+///
+/// ```
+/// use std::panic::catch_unwind;
+/// use winddown::Shutdown;
+///
+/// let shutdown = Shutdown::builder().build()?;
+/// let pass = shutdown.work().label("import").enter().expect("running");
+/// # let parse = || ();
+/// let parsed = catch_unwind(|| parse()); // not around the pass
+/// // ... and deals with it
+/// # drop((pass, parsed));
+/// # Ok::<(), winddown::BuildError>(())
+/// ```
 #[must_use = "dropped at once, it admits nothing"]
 pub struct Labelled<P> {
     // Given back first: when the last pass wakes the driver, nobody is registered any more.
@@ -68,6 +86,11 @@ impl<P> Labelled<P> {
     /// The future that holds it is about to be dropped before it is ready.
     pub(crate) fn set_dropped(&mut self) {
         self.registered.set_dropped();
+    }
+
+    /// The current thread has it, which the report says should it be late.
+    pub(crate) fn set_thread(&self) {
+        self.registered.set_thread();
     }
 }
 
@@ -190,10 +213,14 @@ impl<'a> Work<'a> {
 #[must_use = "nothing is admitted before `enter`"]
 pub struct LabelledWork<'a> {
     work: Work<'a>,
-    label: Cow<'static, str>,
+    pub(crate) label: Cow<'static, str>,
 }
 
 impl<'a> LabelledWork<'a> {
+    pub(crate) fn shutdown(&self) -> &'a Shutdown {
+        self.work.shutdown
+    }
+
     /// As [`Work::priority`].
     pub fn priority(mut self, class: Priority) -> Self {
         self.work.class = class;
@@ -222,7 +249,8 @@ impl<'a> LabelledWork<'a> {
         Ok(self.register(pass, Location::caller()))
     }
 
-    /// Makes a future admitted work, to be spawned on whatever executor: see [`Tracked`].
+    /// Makes a future admitted work, to be spawned on whatever executor: see [`Tracked`]. If its output is a `Result`, an error is lost
+    /// with the output: [`try_track`](Self::try_track) has the report name it.
     ///
     /// # Errors
     ///
@@ -263,7 +291,7 @@ impl<'a> LabelledWork<'a> {
         let inner = self.work.shutdown.inner();
         let since = inner.trigger.clock.now();
         let registered = inner.labels.register(self.label, self.work.class, location, since);
-        Labelled { registered, pass }
+        Labelled { registered: registered.witnessed(), pass }
     }
 }
 

@@ -54,7 +54,7 @@ pub struct Report {
     /// What was ended before its time, in that order: by interrupts ([`Escalation`](winddown_core::Escalation)), or by
     /// [`force`](crate::Shutdown::force).
     pub cuts: Vec<Cut>,
-    /// The other failures: of kickers, observers, wakers, tasks, listeners and the driver.
+    /// The other failures: of kickers, observers, wakers, tasks, listeners and the driver, and panics in admitted work.
     pub failures: Vec<Failure>,
     /// What could not be done as the documentation promises, and what was done instead: a line for each kind. (How passes were
     /// counted is in [`counting`](Self::counting).) A note alone does not change the outcome.
@@ -139,6 +139,10 @@ pub struct Straggler {
     pub age: Duration,
     /// The name of the thread that it was admitted on, or its id.
     pub thread: String,
+    /// The name of the thread that had it last, or its id, if the library has seen any have it since: the thread that polls its
+    /// future or did so last, that made the connection busy, that called `held_by`, or that gave its pass back late. The library does
+    /// not see that a pass is moved to another thread.
+    pub last_thread: Option<String>,
     /// Its state at the end, as far as the library knows it.
     pub at_end: AtEnd,
 }
@@ -217,6 +221,8 @@ pub enum Part {
     Waker,
     /// A [tracked](crate::LabelledWork::track) task.
     Task,
+    /// Work on a thread that panicked while it held a [labelled pass](crate::Labelled) or a connection.
+    Work,
     /// A listener, or its accept loop, before the program refused.
     Listener,
     /// A signal that the program may not have heard, because another part of it had installed a handler.
@@ -225,7 +231,7 @@ pub enum Part {
     Driver,
 }
 
-/// Panics of many of a kind: how many there were, and what the first said.
+/// Panics or errors of many of a kind: how many there were, and what the first said.
 #[derive(Default)]
 pub(crate) struct Panics {
     count: usize,
@@ -237,11 +243,24 @@ impl Panics {
         self.count > count
     }
 
+    /// Adds so many, of which this is the first.
+    pub(crate) fn add(&mut self, count: usize, first: String) {
+        if self.count == 0 {
+            self.first = first;
+        }
+        self.count += count;
+    }
+
     pub(crate) fn failure(&self, part: Part, kind: &str) -> Option<Failure> {
+        self.counted(part, &format!("a {kind} panicked"), &format!("{kind}s panicked"))
+    }
+
+    /// `one`: the words for one of them; `many`: those after the number of several.
+    pub(crate) fn counted(&self, part: Part, one: &str, many: &str) -> Option<Failure> {
         let what = match self.count {
             0 => return None,
-            1 => format!("a {kind} panicked: {}", self.first),
-            many => format!("{many} {kind}s panicked, the first: {}", self.first),
+            1 => format!("{one}: {}", self.first),
+            count => format!("{count} {many}, the first: {}", self.first),
         };
         Some(Failure { part, what })
     }
@@ -249,11 +268,6 @@ impl Panics {
 
 impl Extend<String> for Panics {
     fn extend<I: IntoIterator<Item = String>>(&mut self, messages: I) {
-        for message in messages {
-            if self.count == 0 {
-                self.first = message;
-            }
-            self.count += 1;
-        }
+        messages.into_iter().for_each(|message| self.add(1, message));
     }
 }

@@ -1,6 +1,5 @@
 //! The handle that people clone. Not here: what is behind it (`inner`).
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Instant;
@@ -9,7 +8,7 @@ use winddown_core::{Forced, InFlight, Milestone, Phase, Priority, Reason, Refuse
 
 use crate::drive;
 use crate::hand_over::Runner;
-use crate::hook::{Hook, message};
+use crate::hook::{Hook, Panicked, caught};
 use crate::inner::{Inner, Owner};
 use crate::kicker::Kicker;
 use crate::pass::Work;
@@ -262,10 +261,11 @@ impl Shutdown {
         self.inner.chosen_code.set(code)
     }
 
-    /// Has the report name a panic that was caught in a task, as those of [tracked](crate::LabelledWork::track) ones are.
-    pub fn note_panic(&self, task: &str, panic: Box<dyn Any + Send>) {
-        let what = format!("{task:?}: {}", message(panic));
-        self.inner.panics.lock().extend([what]);
+    /// Calls a closure and catches its panic, which the report then names with the task, as those of
+    /// [tracked](crate::LabelledWork::track) ones. `None`: it panicked.
+    pub fn catch<T>(&self, task: &str, run: impl FnOnce() -> T) -> Option<T> {
+        let named = |Panicked(message)| self.inner.panics.lock().extend([format!("{task:?}: {message}")]);
+        caught(run).map_err(named).ok()
     }
 
     /// Adds a line to the [report's notes](crate::Report::notes): something could not be done as promised, and what was done

@@ -32,7 +32,7 @@ struct List {
 }
 
 impl Stragglers {
-    /// Names one. If it was named before, the former entry stays, but for what it says of the end.
+    /// Names one. If it was named before, the former entry stays, but for what it says of the end and of the thread that had it last.
     pub(crate) fn name(&self, straggler: Straggler) {
         let mut list = self.list.lock();
         let List { named, places, count, closed, .. } = &mut *list;
@@ -42,6 +42,7 @@ impl Stragglers {
         let place = *places.entry(straggler.holder).or_insert(named.len());
         if let Some(former) = named.get_mut(place) {
             former.at_end = straggler.at_end;
+            former.last_thread = straggler.last_thread;
         } else {
             *count.of_mut(straggler.class) += 1;
             named.push(straggler);

@@ -48,6 +48,9 @@ mod explored;
 #[cfg(any(winddown_loom, winddown_shuttle))]
 pub(crate) use explored::*;
 
+/// A lock of which nothing is explored: no thread does anything that an explorer sees while it holds one.
+pub(crate) use parking_lot::Mutex as Leaf;
+
 /// For statics, which belong to the process and outlive every exploration.
 pub(crate) mod of_process {
     #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]

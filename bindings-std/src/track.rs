@@ -11,7 +11,9 @@ use winddown_core::{Milestone, Priority};
 
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
+use crate::last_thread;
 use crate::sync::Arc;
+use crate::sync::thread::ThreadId;
 use crate::text::OneLine;
 use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
 
@@ -24,7 +26,8 @@ use crate::{Cancelled, Labelled, OwnedPass, Shutdown};
 /// that it still holds its pass, and the wind-down waits for it no longer.
 ///
 /// A panic is caught, and named in the [report](crate::Report::failures), also one from before the wind-down: the exit code
-/// is then not 0. To keep one to itself a task can catch it inside.
+/// is then not 0. To keep one to itself a task can catch it inside. An error that the future returns is the reader's, unless it was
+/// tracked by [`try_track`](crate::LabelledWork::try_track).
 ///
 /// ```
 /// # use std::pin::pin;
@@ -75,6 +78,7 @@ pub struct Tracked<F> {
     location: &'static Location<'static>,
     inner: Arc<Inner>,
     pass: Option<Labelled<OwnedPass>>,
+    polled_on: Option<ThreadId>,
 }
 
 /// Why a task has no result.
@@ -87,6 +91,8 @@ pub enum Lost {
     Panicked(String),
     /// Its executor dropped it.
     Dropped,
+    /// It was tracked as [fallible](crate::LabelledWork::try_track) and failed, with this error and its causes.
+    Failed(String),
 }
 
 impl fmt::Display for Lost {
@@ -95,6 +101,7 @@ impl fmt::Display for Lost {
             Self::Late => f.write_str("the task's time was over"),
             Self::Panicked(message) => write!(f, "the task panicked: {}", OneLine(message)),
             Self::Dropped => f.write_str("the task was dropped by its executor"),
+            Self::Failed(message) => write!(f, "the task failed: {}", OneLine(message)),
         }
     }
 }
@@ -121,6 +128,7 @@ impl<F> Tracked<F> {
             location: Location::caller(),
             inner: shutdown.inner().clone(),
             pass: Some(pass),
+            polled_on: None,
         }
     }
 
@@ -164,6 +172,10 @@ impl<F: Future> Future for Tracked<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let future = this.future.as_mut().expect("polled after it was ready");
+        let here = last_thread::current_id();
+        if let (true, Some(pass)) = (this.polled_on.replace(here) != Some(here), &this.pass) {
+            pass.set_thread();
+        }
         match hook::caught(|| future.as_mut().poll(context)) {
             Ok(Poll::Ready(output)) => this.end(Ok(output)),
             Ok(Poll::Pending) if Pin::new(&mut this.late).poll(context).is_ready() => this.end(Err(Lost::Late)),

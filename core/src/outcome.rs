@@ -20,7 +20,7 @@ pub enum Forced {
 pub enum Outcome {
     /// Everything that was admitted was finished, and every stage completed.
     Clean,
-    /// A stage, a kicker, an observer or a waker failed or panicked; the rest went on.
+    /// A stage, a task, a kicker, an observer or a waker failed or panicked, or a thread with admitted work panicked; the rest went on.
     Failed,
     /// Work of class Critical or High was still in flight when its time was over.
     DrainTimedOut,

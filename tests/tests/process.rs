@@ -91,6 +91,15 @@ fn p7_hooks_that_fail_panic_and_hang_are_named_and_stop_nobody() {
 }
 
 #[test]
+fn p7_work_that_went_wrong_before_the_signal_is_named_and_code_10() {
+    for (how, says) in [("panics", "thread \"importer\" held \"import\""), ("fails", "no such table")] {
+        let child = ready(&["failing", how]);
+        child.signal(SIGTERM);
+        child.end().assert_code(10).assert_said("wind-down by SIGTERM: something failed").assert_said(says);
+    }
+}
+
+#[test]
 fn p7_a_hook_that_fails_is_code_10() {
     let child = ready(&["plain", "broken=fails"]);
     child.signal(SIGTERM);

@@ -40,13 +40,26 @@ fn write_line(straggler: &Straggler, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     };
     write!(
         f,
-        "\n  late: {:?} ({}), {at_end}, {} old at its deadline, admitted at {}, on thread {:?}",
+        "\n  late: {:?} ({}), {at_end}, {} old at its deadline, admitted at {}, on thread {:?}{}",
         straggler.label,
         straggler.class,
         Time(straggler.age),
         straggler.location,
-        straggler.thread
+        straggler.thread,
+        LastThread(straggler)
     )
+}
+
+/// The thread that had it last, if that is another than the one that it was admitted on.
+struct LastThread<'a>(&'a Straggler);
+
+impl fmt::Display for LastThread<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.last_thread {
+            Some(last) if *last != self.0.thread => write!(f, ", last on thread {last:?}"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Stragglers with one label, of one class.

@@ -144,6 +144,7 @@ pub(super) fn summary(report: &Report, at_work: usize) -> Summary {
         stages: report.stages.iter().map(row).collect(),
         stragglers: report.stragglers.iter().map(straggler).collect(),
         unlabelled: report.unlabelled,
+        failures: report.failures.iter().map(|failure| failure.what.clone()).collect(),
         at_work,
     }
 }

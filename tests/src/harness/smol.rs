@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use smol::channel::{self, Receiver, Sender};
-use smol::future::yield_now;
+use smol::future::{FutureExt, yield_now};
 use smol::lock::Barrier;
 use smol::{Executor, Task, block_on};
 use winddown_smol::testing::ManualClock;
@@ -75,6 +76,15 @@ impl Harness for Smol {
             at_work.fetch_sub(counts, Ordering::Relaxed);
             drop(part);
         })
+    }
+
+    fn panic(&mut self, pass: Held) {
+        let panics = async move {
+            yield_now().await;
+            let _pass = pass;
+            panic!("with a pass");
+        };
+        block_on(self.executor.spawn(AssertUnwindSafe(panics).catch_unwind())).unwrap_err();
     }
 
     fn join(&mut self, worker: Worker) {

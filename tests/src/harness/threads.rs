@@ -75,6 +75,14 @@ impl Harness for Threads {
         })
     }
 
+    fn panic(&mut self, pass: Held) {
+        let panics = thread::spawn(move || {
+            let _pass = pass;
+            panic!("with a pass");
+        });
+        assert!(panics.join().is_err());
+    }
+
     fn join(&mut self, worker: Worker) {
         let thread = self.workers[worker.0].take();
         thread.expect("joined once").join().expect("the worker panicked");

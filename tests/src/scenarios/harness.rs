@@ -74,6 +74,9 @@ pub trait Harness: Sized + 'static {
     /// the pass, and of the part at last.
     fn worker(&mut self, pass: Option<Self::Pass>, until: Milestone) -> Worker;
 
+    /// Begins a worker that panics with this pass in its hands, and waits until it has.
+    fn panic(&mut self, pass: Self::Pass);
+
     /// Waits until this worker has ended, before [`finish`](Self::finish) waits for all.
     fn join(&mut self, worker: Worker);
 

@@ -68,6 +68,7 @@ macro_rules! scenarios {
                 p6_p7_a_hung_hook_is_abandoned_and_the_rest_goes_on
                 p7_failed_and_panicked_hooks_stop_nobody_and_are_named
                 p7_a_clean_end_after_a_failure_is_no_success
+                p7_work_that_panics_with_a_labelled_pass_is_named_and_fails_the_wind_down
                 hooks_can_be_given_later_until_their_stage_begins
             }
             waiting {

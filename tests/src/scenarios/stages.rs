@@ -142,3 +142,22 @@ fn told(summary: &Summary, stage: &str) -> (Fate, String) {
     let Row { fate, problems, .. } = summary.stage(stage);
     (*fate, problems.join("; "))
 }
+
+/// Before the wind-down and in it; and of each class. Work without a label is the program's own.
+pub(super) fn p7_work_that_panics_with_a_labelled_pass_is_named_and_fails_the_wind_down<H: Harness>() {
+    let mut program: H = set_up(setup());
+    for (class, label) in [(Priority::Critical, Some("import")), (Priority::Low, Some("cache")), (Priority::High, None)]
+    {
+        let pass = program.enter(class, label).expect("running");
+        program.panic(pass);
+    }
+    let last = program.enter(Priority::High, Some("upload")).expect("running");
+    program.trigger(Reason::Requested);
+    program.panic(last);
+    let summary = program.finish();
+    summary.assert(Outcome::Failed);
+    assert_eq!(summary.exit_code, 10);
+    let [failure] = &*summary.failures else { panic!("{summary:#?}") };
+    assert!(failure.starts_with("3 pieces of admitted work were dropped by panics, the first: thread "), "{failure}");
+    assert!(failure.contains("held \"import\" from "), "{failure}");
+}

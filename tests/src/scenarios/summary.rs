@@ -35,6 +35,8 @@ pub struct Summary {
     pub stragglers: Vec<Straggler>,
     /// How many without a label did.
     pub unlabelled: InFlight,
+    /// What else went wrong.
+    pub failures: Vec<String>,
     /// How many workers held a pass of class Critical or High at the moment when it was over.
     pub at_work: usize,
 }

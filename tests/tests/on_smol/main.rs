@@ -3,6 +3,7 @@
 mod alone;
 mod children;
 mod connections;
+mod failing;
 mod gone;
 mod holding;
 mod hooks;

@@ -6,6 +6,7 @@ mod chosen_code;
 mod cuts;
 mod deep_children;
 mod descriptors;
+mod fallible;
 mod futures;
 mod holding;
 mod hooks;
@@ -13,6 +14,9 @@ mod interruptible;
 mod kickers;
 mod lines;
 mod manual_clock;
+mod names;
+#[cfg(unix)]
+mod panics;
 mod report;
 mod strangers;
 mod streams;

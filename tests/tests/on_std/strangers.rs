@@ -14,7 +14,7 @@ use winddown_tests::steps::{ms, secs};
 use crate::{hang, timed};
 
 #[derive(Debug)]
-struct Broken(io::Error);
+pub(crate) struct Broken(pub(crate) io::Error);
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 //! told on standard input: `release` lets go of the passes it holds.
 
 mod coded;
+mod failing;
 mod forked;
 mod forked_at;
 #[cfg(feature = "smol")]
@@ -43,6 +44,7 @@ fn main() -> Result<ExitCode, Anything> {
         "plain" => plain::run(&options),
         "coded" => coded::coded(&options),
         "batch" => coded::batch(&options),
+        "failing" => failing::run(&options),
         "early" => special::early(),
         "building" => special::building(),
         "without-run" => special::without_run(),

@@ -208,6 +208,7 @@ impl Book {
             stages: self.stages.into_iter().map(|(row, _)| row).collect(),
             stragglers: self.stragglers.into_iter().map(let_go).collect(),
             unlabelled: self.unlabelled,
+            failures: Vec::new(),
             at_work: self.world.at_work.get(),
         }
     }

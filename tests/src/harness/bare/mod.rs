@@ -36,6 +36,10 @@ impl Harness for Bare {
     const CANNOT: &'static [(&'static str, &'static str)] = &[
         ("p1_the_first_message_is_kept", "core keeps a reason, and no words; those are a binding's"),
         ("hooks_can_be_given_later_until_their_stage_begins", "core knows stages by number; hooks are a binding's"),
+        (
+            "p7_work_that_panics_with_a_labelled_pass_is_named_and_fails_the_wind_down",
+            "core knows neither threads nor panics; those are a binding's",
+        ),
     ];
 
     type Pass = Pass;
@@ -114,6 +118,10 @@ impl Harness for Bare {
             world.at_work.set(world.at_work.get() - counts);
             drop(part);
         })
+    }
+
+    fn panic(&mut self, _: Pass) {
+        unreachable!("as `CANNOT` says")
     }
 
     fn join(&mut self, worker: Worker) {
