@@ -89,7 +89,7 @@ pub use winddown::{
     Answered, AtEnd, AtRefusal, Budget, BuildError, Busy, Cancelled, Child, Ended, Escalation, Event, Exit, Fate,
     Forced, FromEnv, HookError, HookResult, Kicker, Lost, Milestone, Notice, Observer, OnFailure, Outcome,
     OwnedAnswered, OwnedBusy, OwnedPass, OwnedReceiving, Pass, Phase, Priority, Reason, Receiving, Refused, Report,
-    Stream, Token, Tracked, Unserved, lines_to, testing,
+    Reserved, StageTime, Stream, Times, Timetable, Token, Tracked, Unserved, lines_to, testing,
 };
 
 /// Sets up a [`Shutdown`]: the very builder of [`winddown`].

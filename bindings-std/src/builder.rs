@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use winddown_core::{Budget, Escalation};
+use winddown_core::{Budget, Escalation, Reason};
 
 use crate::clock::Clock;
 use crate::drive;
@@ -17,7 +17,7 @@ use crate::sync::{Arc, thread};
 use crate::testing::ManualClock;
 use crate::trigger::Trigger;
 use crate::watchdog::Watchdog;
-use crate::{BuildError, Notice, Observer, Shutdown, Stage, stage};
+use crate::{BuildError, Notice, Observer, Shutdown, Stage, Timetable, stage};
 
 /// Sets up a [`Shutdown`]. From [`Shutdown::builder`].
 ///
@@ -210,6 +210,20 @@ impl<S: From<Shutdown>> Builder<S> {
         self
     }
 
+    /// Returns what is due when, as far as it is known by now: with the budget and the stages given so far. Print it to see what
+    /// the stages' reserves leave the drain.
+    ///
+    /// The times are those after a SIGTERM or a request. An interrupt gets no lame duck.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`](Self::build), if stages cannot be or do not fit the budget.
+    pub fn timetable(&self) -> Result<Timetable, BuildError> {
+        let plan = stage::plan(self.budget_with_flush(), &self.stages)?;
+        let reserved: Vec<_> = self.stages.iter().map(Stage::reserved).collect();
+        Ok(Timetable::new(&plan, &reserved, Reason::Requested))
+    }
+
     /// Sets everything up: checks the plan, listens to the signals, and starts the library's threads, all of which sleep until the
     /// program is asked to stop: the driver's; one for work on connections and listeners; one for kickers and wakers; one for hooks, if
     /// there are stages; one for each observer. So a wind-down needs no thread that could not be started any more.
@@ -219,13 +233,14 @@ impl<S: From<Shutdown>> Builder<S> {
     /// # Errors
     ///
     /// Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the
-    /// budget; a signal that cannot be listened to; a thread that cannot be started. A signal that came meanwhile is not lost: it comes
+    /// budget; a time to [hand back](Budget::hand_back) that is longer than the drain can be; a signal that cannot be listened to; a thread that cannot be started. A signal that came meanwhile is not lost: it comes
     /// again, with the action it had before.
     pub fn build(self) -> Result<S, BuildError> {
         let plan = stage::plan(self.budget_with_flush(), &self.stages)?;
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
+        let reserved = self.stages.iter().map(Stage::reserved).collect();
         let hooks = Hooks::new(self.stages);
-        let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, hooks));
+        let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, reserved, hooks));
         match start(&inner, &self.wanted, self.watchdog, self.observers) {
             Ok(()) => {
                 inner.check_signals();
@@ -234,7 +249,7 @@ impl<S: From<Shutdown>> Builder<S> {
             Err(error) => {
                 inner.give_signals_back();
                 #[cfg(unix)]
-                if let Some(winddown_core::Reason::Signal(number)) = inner.trigger.lifecycle.load().reason() {
+                if let Some(Reason::Signal(number)) = inner.trigger.lifecycle.load().reason() {
                     crate::signal::raise(number);
                 }
                 Err(error)

@@ -32,6 +32,19 @@ impl Clock {
         }
     }
 
+    /// Returns this time as an [`Instant`]. A manual clock's time is counted from the present by that clock, as in
+    /// [`Token::wait_deadline`](crate::Token::wait_deadline). `None`: it is too far away for one.
+    pub(crate) fn instant(&self, at: Duration) -> Option<Instant> {
+        match self {
+            Self::System(epoch) => epoch.checked_add(at),
+            Self::Manual(clock) => {
+                // One of the two is 0.
+                let (left, gone) = (at.saturating_sub(clock.now()), clock.now().saturating_sub(at));
+                Instant::now().checked_add(left)?.checked_sub(gone)
+            }
+        }
+    }
+
     /// Sleeps until `event` is notified after `key` was taken, or `deadline` has come. May also return early.
     pub(crate) fn wait(&self, event: &Arc<EventCount>, key: u32, deadline: Option<Duration>) {
         match (self, deadline) {

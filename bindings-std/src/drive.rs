@@ -324,6 +324,8 @@ impl<'a> Drive<'a> {
                 self.high_late = true;
                 self.set_late(&[Priority::High]);
             }
+            // It tells, and cuts nothing.
+            Milestone::HandBack => {}
             Milestone::LastCall => {
                 self.set_late(if self.high_late {
                     &[Priority::Critical]

@@ -34,6 +34,7 @@ pub enum EnvError {
 /// | `WINDDOWN_MARGIN_SECONDS` | [`margin`](Budget::margin) |
 /// | `WINDDOWN_LAME_DUCK_SECONDS` | [`lame_duck`](Budget::lame_duck) |
 /// | `WINDDOWN_DRAIN_SECONDS` | [`drain`](Budget::drain) |
+/// | `WINDDOWN_HAND_BACK_SECONDS` | [`hand_back`](Budget::hand_back) |
 /// | `WINDDOWN_HIGH_SECONDS` | [`high`](Budget::high) |
 /// | `WINDDOWN_LINGER_SECONDS` | [`linger`](Budget::linger) |
 /// | `WINDDOWN_HEAD_SECONDS` | [`head`](Budget::head) |

@@ -4,8 +4,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::iter;
 
 use winddown_core::PlanError;
+
+use crate::timetable::Reserved;
 
 /// Why a [`Shutdown`](crate::Shutdown) could not be built. Nothing of it stays behind.
 ///
@@ -35,9 +38,11 @@ pub enum BuildError {
     DoesNotFit {
         /// For what.
         error: PlanError,
-        /// The stages of the longest chain.
-        chain: Vec<String>,
+        /// The stages of the longest chain, and what is kept for each.
+        chain: Vec<Reserved>,
     },
+    /// The budget's time to hand back is longer than its drain can be.
+    HandBackTooLong(PlanError),
     /// A signal could not be listened to.
     Signal(SignalError),
     /// A thread could not be started.
@@ -94,8 +99,10 @@ impl fmt::Display for BuildError {
             Self::Cycle(ring) => write!(f, "stages wait for one another in a ring: {ring:?}"),
             Self::DoesNotFit { error, chain } => {
                 write!(f, "{error}")?;
-                if chain.is_empty() { Ok(()) } else { write!(f, "; the longest chain of stages is {chain:?}") }
+                let words = ["; the longest chain of stages is "].into_iter().chain(iter::repeat(", "));
+                chain.iter().zip(words).try_for_each(|(stage, word)| write!(f, "{word}{stage}"))
             }
+            Self::HandBackTooLong(error) => fmt::Display::fmt(error, f),
             Self::TooManyStages { given } => PlanError::TooManyStages { given: *given }.fmt(f),
             Self::Signal(error) => fmt::Display::fmt(error, f),
             Self::Thread(_) => f.write_str("could not start a thread"),

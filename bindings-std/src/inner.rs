@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::io;
 use std::panic::Location;
 
-use winddown_core::{Escalate, Forced, InFlight, Milestone, Outcome, Phase, Plan, Priority, Reason, Unserved};
+use winddown_core::{
+    Escalate, Forced, InFlight, Milestone, Milestones, Outcome, Phase, Plan, Priority, Reason, Unserved,
+};
 
 use crate::Report;
 use crate::connections::Connections;
@@ -27,6 +29,7 @@ use crate::stripe::{Gate, ThreadStripes};
 #[cfg(test)]
 use crate::sync::AtomicU32;
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering};
+use crate::timetable::Reserved;
 use crate::trigger::Trigger;
 use crate::wait::{Due, Slab, Stops, Waiters};
 use crate::watchdog::{Watchdog, exit_now};
@@ -62,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) message: Mutex<Option<Cow<'static, str>>>,
     pub(crate) chosen_code: ChosenCode,
     pub(crate) plan: Plan,
+    /// For each stage.
+    pub(crate) reserved: Vec<Reserved>,
     /// Taken by whoever drives, when there is something to drive.
     pub(crate) observers: Mutex<Option<Observers>>,
     pub(crate) report: OnceLock<Arc<Report>>,
@@ -123,7 +128,7 @@ fn drop_alone<T>(value: T) {
 }
 
 impl Inner {
-    pub(crate) fn new(trigger: Trigger, plan: &Plan, hooks: Hooks) -> Self {
+    pub(crate) fn new(trigger: Trigger, plan: &Plan, reserved: Vec<Reserved>, hooks: Hooks) -> Self {
         let gate = || Gate::with_notify(ThreadStripes::new(), Bell(trigger.driver.clone()));
         Self {
             #[expect(clippy::large_stack_arrays, reason = "once, on its way to the heap")]
@@ -148,6 +153,7 @@ impl Inner {
             message: Mutex::new(None),
             chosen_code: ChosenCode::default(),
             plan: *plan,
+            reserved,
             observers: Mutex::new(None),
             report: OnceLock::new(),
             ended: Arc::default(),
@@ -346,7 +352,7 @@ impl Inner {
         drop(kept);
         // Both before the driver is told: it would take a core from the threads that wait, and have the wakers woken on a
         // thread more.
-        let due = if first { self.waiters.announce(Milestone::Triggered) } else { Due::default() };
+        let due = if first { self.waiters.announce(Milestones::only(Milestone::Triggered)) } else { Due::default() };
         self.trigger.driver.notify();
         if escalate == Escalate::Exit {
             exit_now(Outcome::Forced(Forced::Interrupt).exit_code(reason).into());

@@ -156,6 +156,7 @@ mod stripe;
 mod sync;
 pub mod testing;
 mod text;
+mod timetable;
 mod token;
 mod track;
 mod trigger;
@@ -193,6 +194,7 @@ pub use shutdown::Shutdown;
 pub use socket::Listener;
 pub use stage::Stage;
 pub use stream::{Lingering, Stream, lingering_close};
+pub use timetable::{Reserved, StageTime, Timetable};
 #[cfg(unix)]
 pub use token::TokenDescriptor;
 pub use token::{Cancelled, Child, Token};
@@ -203,5 +205,5 @@ pub use wait_group::{Member, WaitGroup};
 
 pub use winddown_core::{
     AtRefusal, BadVariable, Budget, Escalate, Escalation, Event, Fate, Forced, InFlight, MAX_STAGES, Milestone,
-    OnFailure, Outcome, Phase, PlanError, Priority, Reason, Refused, Repeats, Unserved,
+    OnFailure, Outcome, Phase, PlanError, Priority, Reason, Refused, Repeats, Times, Unserved,
 };

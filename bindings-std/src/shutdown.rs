@@ -13,7 +13,7 @@ use crate::inner::{Inner, Owner};
 use crate::kicker::Kicker;
 use crate::pass::Work;
 use crate::sync::{Arc, CountedArc};
-use crate::{Builder, Ended, Exit, HookError, HookResult, OwnedPass, Pass, Token};
+use crate::{Builder, Ended, Exit, HookError, HookResult, OwnedPass, Pass, Timetable, Token};
 
 /// A program's shutdown: cheap to clone, the same for every clone.
 ///
@@ -158,6 +158,67 @@ impl Shutdown {
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.inner.trigger.lifecycle.load().reason()
+    }
+
+    /// Returns when everything is over at the latest: the end of the budget, which [`run`](Self::run) keeps to. `None` while running,
+    /// and if the budget is so long that no `Instant` can tell its end.
+    ///
+    /// The trigger fixes it (P5), and from then on every thread can ask for it: there is no lock, and no wait for the driver. (Where
+    /// several threads trigger at the same moment, the earliest of their times counts, and may be known a moment later.) With a
+    /// [manual clock](crate::testing::ManualClock) it is as far from [`Instant::now`] as by that clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline()
+    }
+
+    /// Returns the drain's deadline: work that is alive then is cut, at [`Milestone::LastCall`]. Otherwise as
+    /// [`deadline`](Self::deadline).
+    ///
+    /// A worker that finishes what fits, and hands back the rest in order, from [`Milestone::HandBack`] on:
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use winddown::testing::{ManualClock, assert_clean};
+    /// use winddown::{Budget, Milestone, Reason, Shutdown};
+    ///
+    /// let clock = ManualClock::new();
+    /// let budget = Budget::new(Duration::from_secs(30)).hand_back(Duration::from_secs(5));
+    /// let shutdown = Shutdown::builder().budget(budget).manual_clock(&clock).build()?;
+    ///
+    /// let (hand_back, pass) = (shutdown.token_at(Milestone::HandBack), shutdown.enter_owned().expect("running"));
+    /// let worker = std::thread::spawn(move || {
+    ///     // Jobs, by the time that each takes.
+    ///     let mut queue = vec![Duration::from_secs(60), Duration::from_secs(2)];
+    ///     hand_back.wait(); // a real worker works meanwhile
+    ///     while let Some(job) = queue.pop() {
+    ///         let deadline = hand_back.drain_deadline().expect("it is shutting down");
+    ///         if Instant::now() + job > deadline {
+    ///             queue.push(job);
+    ///             break;
+    ///         }
+    ///         // do it
+    ///     }
+    ///     drop(pass); // before the drain's deadline: nothing was late
+    ///     queue // the rest, for another process
+    /// });
+    ///
+    /// shutdown.trigger(Reason::Signal(15));
+    /// clock.wait_for_sleeper(Duration::from_secs(23)); // 29 s, less 0.5 s of flush, 0.5 s of forced close and 5 s
+    /// clock.advance(Duration::from_secs(23));
+    /// assert_eq!(worker.join().unwrap(), [Duration::from_secs(60)]);
+    /// assert_clean(&shutdown.run().report);
+    /// # Ok::<(), winddown::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn drain_deadline(&self) -> Option<Instant> {
+        self.inner.drain_deadline()
+    }
+
+    /// Returns what is due when, counted from the trigger: after an interrupt without the lame duck, otherwise, and while running,
+    /// with it.
+    #[must_use]
+    pub fn timetable(&self) -> Timetable {
+        self.inner.timetable()
     }
 
     /// How many passes are alive at the moment.

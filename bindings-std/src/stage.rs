@@ -7,6 +7,7 @@ use std::time::Duration;
 use winddown_core::{Budget, Plan, PlanError};
 
 use crate::hook::Hook;
+use crate::timetable::Reserved;
 use crate::{BuildError, HookResult};
 
 /// One step of closing: a name, a place in the order, a share of the budget, and hooks.
@@ -29,6 +30,8 @@ pub struct Stage {
     pub(crate) name: Cow<'static, str>,
     after: Option<Vec<Cow<'static, str>>>,
     plan: winddown_core::Stage,
+    /// The reserve is the default one.
+    default_reserve: bool,
     pub(crate) stack_size: Option<usize>,
     pub(crate) hooks: Vec<Hook>,
 }
@@ -36,7 +39,14 @@ pub struct Stage {
 impl Stage {
     /// A stage of this name. Without a hook it ends at once.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), after: None, plan: winddown_core::Stage::new(), stack_size: None, hooks: Vec::new() }
+        Self {
+            name: name.into(),
+            after: None,
+            plan: winddown_core::Stage::new(),
+            default_reserve: true,
+            stack_size: None,
+            hooks: Vec::new(),
+        }
     }
 
     /// Begins only when the stage of that name has ended. May be said several times.
@@ -45,9 +55,11 @@ impl Stage {
         self
     }
 
-    /// Time kept for it whatever drain and other stages do. 1 s unless set.
+    /// Time kept for it whatever drain and other stages do. 1 s unless set: [`Builder::timetable`](crate::Builder::timetable) shows
+    /// what that leaves the drain.
     pub const fn reserve(mut self, time: Duration) -> Self {
         self.plan.reserve = time;
+        self.default_reserve = false;
         self
     }
 
@@ -93,6 +105,15 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// What the plan keeps for it.
+    pub(crate) fn reserved(&self) -> Reserved {
+        let time = self.plan.kept();
+        let is_default = self.default_reserve && time == self.plan.reserve;
+        Reserved { stage: self.name.clone(), time, is_default }
+    }
+}
+
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stage")
@@ -131,9 +152,11 @@ pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError>
             BuildError::Cycle((0..stages.len()).filter(|number| ring & 1 << number != 0).map(name).collect())
         }
         PlanError::DoesNotFit { chain, .. } => {
-            let chain = (0..stages.len()).filter(|number| chain & 1 << number != 0).map(name).collect();
+            let in_chain = |number: &usize| chain & 1 << number != 0;
+            let chain = (0..stages.len()).filter(in_chain).map(|number| stages[number].reserved()).collect();
             BuildError::DoesNotFit { error, chain }
         }
+        PlanError::HandBackTooLong { .. } => BuildError::HandBackTooLong(error),
         PlanError::TooManyStages { given } => BuildError::TooManyStages { given },
         other => unreachable!("every `after` was found: {other}"),
     })

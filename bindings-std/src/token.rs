@@ -82,6 +82,19 @@ impl Token {
         of_stop.or_else(|| self.inner.trigger.lifecycle.load().reason())
     }
 
+    /// Returns when the whole program's wind-down is over at the latest: [`Shutdown::deadline`](crate::Shutdown::deadline). A
+    /// [child](Self::child) that was stopped alone has no deadline of its own.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline()
+    }
+
+    /// Returns the deadline of the whole program's drain: [`Shutdown::drain_deadline`](crate::Shutdown::drain_deadline).
+    #[must_use]
+    pub fn drain_deadline(&self) -> Option<Instant> {
+        self.inner.drain_deadline()
+    }
+
     /// Sleeps until it is time to stop.
     pub fn wait(&self) {
         self.sleep_until(None);

@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::task::Waker;
 use std::time::Duration;
 
-use winddown_core::Milestone;
+use winddown_core::{Milestone, Milestones};
 
 use self::children::Children;
 pub(crate) use self::children::{STOPPED, Stops};
@@ -44,7 +44,7 @@ type Never = std::convert::Infallible;
 #[derive(Default)]
 pub(crate) struct Waiters {
     event: Arc<EventCount>,
-    /// The last milestone that was reached, as its number; 0 for none.
+    /// The milestones whose waiters were released: the bits of a [`Milestones`].
     reached: AtomicU32,
     lists: Mutex<Lists>,
     /// Of a child: where it is among its parent's children. Used with the parent's lock held.
@@ -54,8 +54,8 @@ pub(crate) struct Waiters {
 /// Who waits for what, without the blocked threads.
 #[derive(Default)]
 struct Lists {
-    /// The last milestone whose list was taken. Nobody is entered for it or for an earlier one any more.
-    taken: Option<Milestone>,
+    /// The milestones whose lists were taken. No waiter is entered for them any more.
+    taken: Milestones,
     wakers: BTreeMap<Milestone, Slab>,
     children: Children,
     /// Of a child: whether a thread has slept on it.
@@ -82,35 +82,35 @@ impl Waiters {
     #[inline]
     pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
         // Pairs with the release in `reach`.
-        self.reached.load(Ordering::Acquire) >= milestone as u32
+        self.reached.load(Ordering::Acquire) & Milestones::only(milestone).bits() != 0
     }
 
-    /// Lets go everybody who waits for this milestone or an earlier one, but for the wakers, which it hands over.
-    pub(crate) fn reach(&self, milestone: Milestone) -> Due {
+    /// Releases every waiter for one of these milestones, except the wakers, which it hands over.
+    pub(crate) fn reach(&self, milestones: Milestones) -> Due {
         // The driver of a forked child begins at the first milestone again, and its parent's may have been further (P1).
         // Release pairs with `has_reached`: a thread that is let go sees what the driver did before.
-        self.reached.fetch_max(milestone as u32, Ordering::Release);
-        self.announce(milestone)
+        self.reached.fetch_or(milestones.bits(), Ordering::Release);
+        self.announce(milestones)
     }
 
     /// Tells everybody, after the state has changed: all but the children, and the wakers, which are a stranger's code. Both are
     /// the caller's to tell.
-    pub(crate) fn announce(&self, milestone: Milestone) -> Due {
+    pub(crate) fn announce(&self, milestones: Milestones) -> Due {
         self.event.notify();
-        self.tell(milestone, |lists, due| lists.wakes.owe(due))
+        self.tell(milestones, |lists, due| lists.wakes.owe(due))
     }
 
     /// Tells every waiter in the lists, but for blocked threads. Calls `also` with the lock held.
-    fn tell(&self, milestone: Milestone, also: impl FnOnce(&mut Lists, &Due)) -> Due {
+    fn tell(&self, milestones: Milestones, also: impl FnOnce(&mut Lists, &Due)) -> Due {
         let mut lists = self.lists.lock();
-        lists.taken = lists.taken.max(Some(milestone));
-        let wakers = up_to(&mut lists.wakers, milestone).into_values();
-        let due = Due::of(wakers, lists.children.take(milestone));
+        lists.taken = lists.taken.with(milestones);
+        let wakers = take_of(&mut lists.wakers, milestones);
+        let due = Due::of(wakers, lists.children.take(milestones));
         also(&mut lists, &due);
         #[cfg(feature = "crossbeam-channel")]
-        let channels = up_to(&mut lists.channels, milestone);
+        let channels = take_of(&mut lists.channels, milestones);
         #[cfg(unix)]
-        let writers = lists.pipes.take_writers(milestone);
+        let writers = lists.pipes.take_writers(milestones);
         drop(lists);
         // Their senders go, and the receivers are disconnected.
         #[cfg(feature = "crossbeam-channel")]
@@ -136,7 +136,7 @@ impl Waiters {
         waker: Waker,
     ) -> (Option<usize>, Option<Waker>) {
         let mut lists = self.lists.lock();
-        if lists.taken >= Some(milestone) {
+        if lists.taken.contains(milestone) {
             return (None, Some(waker));
         }
         if lists.deserted {
@@ -167,7 +167,7 @@ impl Waiters {
     pub(crate) fn receiver(&self, milestone: Milestone) -> crossbeam_channel::Receiver<Never> {
         let channel = || crossbeam_channel::bounded(0);
         let mut lists = self.lists.lock();
-        if lists.taken >= Some(milestone) {
+        if lists.taken.contains(milestone) {
             return channel().1;
         }
         lists.channels.entry(milestone).or_insert_with(channel).1.clone()
@@ -192,7 +192,7 @@ impl Waiters {
         let reader = pipe.reader();
         let replaced = lists.pipes.put(milestone, pipe);
         // Its list was taken: no thread is left to tell it.
-        let reached = lists.taken >= Some(milestone);
+        let reached = lists.taken.contains(milestone);
         let writer = if reached { lists.pipes.take_writer(milestone) } else { None };
         drop(lists);
         drop(replaced);
@@ -201,17 +201,15 @@ impl Waiters {
     }
 }
 
-/// Takes out what belongs to this milestone and to earlier ones.
-fn up_to<T>(lists: &mut BTreeMap<Milestone, T>, milestone: Milestone) -> BTreeMap<Milestone, T> {
-    let later = lists.split_off(&milestone);
-    let mut taken = mem::replace(lists, later);
-    taken.extend(lists.remove_entry(&milestone));
-    taken
+/// Takes out what belongs to these milestones.
+fn take_of<T>(lists: &mut BTreeMap<Milestone, T>, milestones: Milestones) -> Vec<T> {
+    let taken: Vec<_> = lists.keys().copied().filter(|&milestone| milestones.contains(milestone)).collect();
+    taken.iter().filter_map(|milestone| lists.remove(milestone)).collect()
 }
 
 #[cfg(all(test, not(any(winddown_loom, winddown_shuttle))))]
 mod tests {
-    use winddown_core::Milestone;
+    use winddown_core::{Milestone, Milestones};
 
     use super::Waiters;
 
@@ -219,7 +217,7 @@ mod tests {
     fn p1_a_milestone_stays_reached_when_the_driver_of_a_forked_child_begins_again() {
         let waiters = Waiters::default();
         for milestone in [Milestone::Refusing, Milestone::Triggered] {
-            drop(waiters.reach(milestone));
+            drop(waiters.reach(Milestones::only(milestone)));
             assert!(waiters.has_reached(Milestone::Refusing), "{milestone}");
         }
     }

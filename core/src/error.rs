@@ -64,6 +64,13 @@ pub enum PlanError {
         /// One bit for each stage of that chain.
         chain: u64,
     },
+    /// The time to hand back is longer than the drain can be.
+    HandBackTooLong {
+        /// The time: [`Budget::hand_back`](crate::Budget::hand_back).
+        hand_back: Duration,
+        /// The most time that the drain can have.
+        drain: Duration,
+    },
 }
 
 impl fmt::Display for PlanError {
@@ -83,6 +90,11 @@ impl fmt::Display for PlanError {
                 "the budget has {total:?}, but lame duck {lame_duck:?} + forced close {force_close:?} + longest chain of \
                  stages {stages:?} + flush {flush:?} need {:?}",
                 lame_duck.saturating_add(*force_close).saturating_add(*stages).saturating_add(*flush)
+            ),
+            Self::HandBackTooLong { hand_back, drain } => write!(
+                f,
+                "work is to be handed back from {hand_back:?} before the drain's deadline on, but the drain has at most \
+                 {drain:?}: shorten the hand-back, or lengthen the grace (or the drain's own limit)"
             ),
         }
     }

@@ -70,8 +70,11 @@ impl fmt::Display for Reason {
 
 /// The points of a wind-down that one can wait for, in the order in which they are reached.
 ///
-/// [`HighLate`](Self::HighLate) and [`LastCall`](Self::LastCall) are reached only by a drain that is late; a later point
-/// stands in for them (whoever waits for a point is released when that point *or a later one* is reached).
+/// [`HighLate`](Self::HighLate), [`HandBack`](Self::HandBack) and [`LastCall`](Self::LastCall) are reached only by a drain that is
+/// late; a later point stands in for them (whoever waits for a point is released when that point *or a later one* is reached).
+///
+/// Which of `HighLate` and `HandBack` is the later one depends on the budget, and is fixed when the plan is made
+/// ([`Plan::released_by`](crate::Plan::released_by)). The order of the values themselves has `HighLate` first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Milestone {
@@ -81,6 +84,9 @@ pub enum Milestone {
     Refusing,
     /// Work of class High has had its time. It is told to stop and counts as abandoned.
     HighLate,
+    /// The time to [hand back](crate::Budget::hand_back) has begun: admitted work finishes what fits before the drain's deadline
+    /// and hands back the rest. It is not late yet, and nothing is cut. Not reached unless the budget has such a time.
+    HandBack,
     /// The drain's deadline, or an interrupt or a force before it: work of class Critical is told to stop, connections are cut.
     LastCall,
     /// Nothing is waited for any more; the stages begin.
@@ -95,6 +101,7 @@ impl fmt::Display for Milestone {
             Self::Triggered => "triggered",
             Self::Refusing => "refusing",
             Self::HighLate => "high-priority work is late",
+            Self::HandBack => "hand back",
             Self::LastCall => "last call",
             Self::Closing => "closing",
             Self::Done => "done",

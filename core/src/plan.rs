@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Budget, PlanError};
+use crate::{Budget, PlanError, Reason};
 
 /// The most stages a plan holds: one bit each in a `u64`.
 pub const MAX_STAGES: usize = 64;
@@ -25,8 +25,9 @@ impl Stage {
         Self { reserve: Duration::from_secs(1), limit: None, after: None }
     }
 
-    /// What the plan keeps for it.
-    fn kept(&self) -> Duration {
+    /// Returns how long the plan keeps for it: its reserve, and no more than its limit.
+    #[must_use]
+    pub fn kept(&self) -> Duration {
         self.limit.map_or(self.reserve, |limit| limit.min(self.reserve))
     }
 }
@@ -48,10 +49,13 @@ pub struct Plan {
     count: usize,
     needs: [u64; MAX_STAGES],
     limit: [Option<Duration>; MAX_STAGES],
+    kept: [Duration; MAX_STAGES],
     /// What is kept for the longest chain of stages behind this one.
     behind: [Duration; MAX_STAGES],
     /// What is kept for the longest chain of all.
     chain: Duration,
+    /// The time to hand back begins before work of class High is late.
+    hands_back_first: bool,
 }
 
 impl Plan {
@@ -60,7 +64,8 @@ impl Plan {
     /// # Errors
     ///
     /// Too many stages, an `after` that does not exist, a limit of nothing, a ring of stages, or a budget with too little
-    /// time for lame duck, forced close, the longest chain of stages and the flush. Each names its culprit.
+    /// time for lame duck, forced close, the longest chain of stages and the flush, or a time to hand back that is longer than the
+    /// drain can be. Each names its culprit.
     pub fn new(budget: Budget, stages: &[Stage]) -> Result<Self, PlanError> {
         let count = stages.len();
         if count > MAX_STAGES {
@@ -71,12 +76,15 @@ impl Plan {
             count,
             needs: [0; MAX_STAGES],
             limit: [None; MAX_STAGES],
+            kept: [Duration::ZERO; MAX_STAGES],
             behind: [Duration::ZERO; MAX_STAGES],
             chain: Duration::ZERO,
+            hands_back_first: false,
         };
         let in_reverse = stages.iter().all(|stage| stage.after.is_none());
         for (index, stage) in stages.iter().enumerate() {
             plan.limit[index] = stage.limit;
+            plan.kept[index] = stage.kept();
             plan.needs[index] = match stage.after {
                 Some(after) => after,
                 None if in_reverse && index + 1 < count => 1 << (index + 1),
@@ -90,14 +98,15 @@ impl Plan {
                 return Err(PlanError::UnknownStage { stage: index, after: unknown.trailing_zeros() as usize });
             }
         }
-        let chain = plan.measure(stages)?;
+        let chain = plan.measure()?;
         plan.fits(chain)?;
+        plan.rank()?;
         Ok(plan)
     }
 
     /// Goes through the stages from the last to the first, summing up what is kept behind each. The stages of the longest
     /// chain.
-    fn measure(&mut self, stages: &[Stage]) -> Result<u64, PlanError> {
+    fn measure(&mut self) -> Result<u64, PlanError> {
         let (mut left, mut longest) = (self.all(), 0);
         // The stages of the longest chain behind each.
         let mut chains = [0_u64; MAX_STAGES];
@@ -106,7 +115,7 @@ impl Plan {
             let last = bits(left).find(|&stage| bits(left).all(|other| self.needs[other] & 1 << stage == 0));
             let Some(last) = last else { return Err(PlanError::Cycle { ring: self.ring(left) }) };
             left &= !(1 << last);
-            let chain = self.behind[last].saturating_add(stages[last].kept());
+            let chain = self.behind[last].saturating_add(self.kept[last]);
             let own = chains[last] | 1 << last;
             if chain > self.chain {
                 (self.chain, longest) = (chain, own);
@@ -146,6 +155,16 @@ impl Plan {
         }
     }
 
+    /// Fixes the order of the two milestones that the budget can have in either.
+    fn rank(&mut self) -> Result<(), PlanError> {
+        let Some(hand_back) = self.budget.hand_back else { return Ok(()) };
+        // With the lame duck: without it, the drain is only longer.
+        let times = self.times(Duration::ZERO, Reason::Requested);
+        let drain = times.last_call.saturating_sub(times.refusing);
+        self.hands_back_first = drain.saturating_sub(hand_back) < self.budget.high;
+        if hand_back > drain { Err(PlanError::HandBackTooLong { hand_back, drain }) } else { Ok(()) }
+    }
+
     /// The budget it was made for.
     #[must_use]
     pub const fn budget(&self) -> &Budget {
@@ -169,6 +188,20 @@ impl Plan {
 
     pub(crate) const fn limit(&self, stage: usize) -> Option<Duration> {
         self.limit[stage]
+    }
+
+    /// Returns how long is kept for a stage, by its index: [`Stage::kept`].
+    ///
+    /// # Panics
+    ///
+    /// When the index is not below [`MAX_STAGES`].
+    #[must_use]
+    pub const fn kept(&self, stage: usize) -> Duration {
+        self.kept[stage]
+    }
+
+    pub(crate) const fn hands_back_first(&self) -> bool {
+        self.hands_back_first
     }
 
     pub(crate) const fn behind(&self, stage: usize) -> Duration {

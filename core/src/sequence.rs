@@ -123,6 +123,8 @@ pub struct Sequence {
     expired: Option<Duration>,
     high_until: Duration,
     high_late: bool,
+    /// `None`: there is no such time, or it was told.
+    hand_back_at: Option<Duration>,
     started: u64,
     over: u64,
     deadline: [Duration; MAX_STAGES],
@@ -146,6 +148,7 @@ impl Sequence {
             expired: None,
             high_until: Duration::MAX,
             high_late: false,
+            hand_back_at: None,
             started: 0,
             over: 0,
             deadline: [Duration::MAX; MAX_STAGES],
@@ -153,26 +156,23 @@ impl Sequence {
         }
     }
 
-    /// Begins, with the time of the trigger: every deadline is fixed by it, here and now (P5). Does nothing the second
-    /// time.
+    /// Begins, with the time of the trigger: every deadline is fixed by it, here and now (P5), as [`Plan::times`] says. Does
+    /// nothing the second time.
     ///
     /// An interrupt gets no lame duck: a person waits.
     pub fn begin(&mut self, triggered_at: Duration, reason: Reason) {
         if self.part != Part::Idle {
             return;
         }
-        let budget = self.plan.budget();
-        let lame_duck = if reason.is_interrupt() { Duration::ZERO } else { budget.lame_duck };
+        let times = self.plan.times(triggered_at, reason);
         self.part = Part::Asked;
         self.now = triggered_at;
-        self.end = triggered_at.saturating_add(budget.total()).saturating_sub(budget.flush);
-        // A budget's lame duck is within its total; the end of time may come before.
-        self.refuse_at = triggered_at.saturating_add(lame_duck).min(self.end);
-        let latest = self.stages_begin_by().saturating_sub(budget.force_close);
-        let capped = self.refuse_at.saturating_add(budget.drain.unwrap_or(Duration::MAX));
-        self.drain_until = latest.min(capped);
-        self.high_until = self.refuse_at.saturating_add(budget.high);
-        self.linger_until = self.refuse_at.saturating_add(budget.linger);
+        self.end = times.flush;
+        self.refuse_at = times.refusing;
+        self.drain_until = times.last_call;
+        self.high_until = times.high_late;
+        self.hand_back_at = times.hand_back;
+        self.linger_until = times.linger;
     }
 
     /// The latest moment at which the longest chain of stages still has what is kept for it.
@@ -300,7 +300,17 @@ impl Sequence {
             let until = self.now.saturating_add(self.plan.budget().force_close).min(self.stages_begin_by());
             return self.enter(Part::LastCall { until, by_interrupt }, Milestone::LastCall);
         }
-        if high_counts && self.now >= self.high_until {
+        let high_is_due = high_counts && self.now >= self.high_until;
+        let hands_back_first = self.plan.hands_back_first();
+        if self.hand_back_at.is_some_and(|at| self.now >= at) && (hands_back_first || !high_is_due) {
+            self.hand_back_at = None;
+            if !hands_back_first {
+                // Its waiters are released now (P1).
+                self.high_until = Duration::MAX;
+            }
+            return Step::Reach(Milestone::HandBack);
+        }
+        if high_is_due {
             self.high_late = true;
             self.at_least(Outcome::DrainTimedOut);
             return Step::Reach(Milestone::HighLate);
@@ -308,6 +318,7 @@ impl Sequence {
         let waits = [
             (true, Some(self.drain_until)),
             (high_counts, Some(self.high_until)),
+            (true, self.hand_back_at),
             (observed.connected && !self.lingered, Some(self.linger_until)),
             (nothing_counts && lingering, Some(self.lingers_until())),
             (!observed.attending, head_until),

@@ -8,16 +8,47 @@ use winddown_core::{Budget, MAX_STAGES, Outcome, Plan, PlanError, Reason, Stage}
 use winddown_tests::oracle::outcome::{TABLE, exit_code};
 use winddown_tests::steps::{ms, secs};
 
-/// K1.
 #[test]
-fn the_total_is_the_grace_less_pre_stop_and_margin_with_a_floor_of_2_s() {
+fn the_total_is_the_grace_less_pre_stop_and_margin() {
     assert_eq!(Budget::default().total(), secs(29));
     assert_eq!(Budget::new(secs(60)).pre_stop(secs(10)).margin(secs(2)).total(), secs(48));
-    assert_eq!(Budget::new(secs(30)).pre_stop(secs(29)).total(), secs(1), "max(1 s, 2 s) less 1 s");
-    assert_eq!(Budget::new(secs(5)).pre_stop(secs(60)).margin(Duration::ZERO).total(), secs(2));
-    assert_eq!(Budget::new(secs(5)).pre_stop(secs(60)).margin(secs(3)).total(), Duration::ZERO);
+    assert_eq!(Budget::new(secs(30)).pre_stop(secs(60)).total(), Duration::ZERO);
     assert_eq!(Budget::new(Duration::MAX).total(), Duration::MAX.saturating_sub(secs(1)));
     assert_eq!(Budget::systemd().total(), secs(89));
+}
+
+/// K1: only Kubernetes gives the 2 s.
+#[test]
+fn k1_the_floor_of_2_s_is_kubernetes_alone() {
+    assert_eq!(Budget::kubernetes(secs(30), secs(29)).total(), secs(1), "max(1 s, 2 s) less 1 s");
+    assert_eq!(Budget::kubernetes(secs(5), secs(60)).margin(Duration::ZERO).total(), secs(2));
+    assert_eq!(Budget::kubernetes(secs(5), secs(60)).margin(secs(3)).total(), Duration::ZERO);
+    assert_eq!(Budget::new(secs(30)).pre_stop(secs(29)).total(), Duration::ZERO);
+    assert_eq!(Budget::new(secs(5)).pre_stop(secs(60)).floor(secs(3)).total(), secs(2));
+}
+
+/// A program with half a second has all of its parts within it.
+#[test]
+fn a_short_grace_has_small_parts_and_from_4_s_on_they_are_the_usual_ones() {
+    let short = Budget::new(ms(500));
+    assert_eq!((short.margin, short.force_close, short.flush), (ms(125), ms(500) / 8, ms(500) / 8));
+    assert_eq!(short.total(), ms(375));
+    let stage = Stage { reserve: ms(100), ..Stage::new() };
+    let times = Plan::new(short, &[stage]).unwrap().times(secs(7), Reason::Requested);
+    assert_eq!((times.last_call, times.end), (ms(7_150), ms(7_375)));
+    for grace in [secs(4), secs(30), Duration::MAX] {
+        let usual = Budget::new(grace);
+        assert_eq!((usual.margin, usual.force_close, usual.flush), (secs(1), ms(500), ms(500)));
+    }
+    assert_eq!(Budget::new(Duration::ZERO).total(), Duration::ZERO);
+}
+
+#[test]
+fn parts_that_were_not_set_follow_the_grace_from_the_environment() {
+    let half_a_second = |name| (name == "WINDDOWN_GRACE_SECONDS").then_some("0.5");
+    assert_eq!(Budget::default().overridden_by(half_a_second), Ok(Budget::new(ms(500))));
+    let set = Budget::new(secs(30)).margin(ms(40)).flush(ms(30)).overridden_by(half_a_second);
+    assert_eq!(set, Ok(Budget::new(ms(500)).margin(ms(40)).flush(ms(30))));
 }
 
 /// K2: 5 s is usual, less what the preStop hook has slept.
@@ -31,7 +62,7 @@ fn kubernetes_has_a_lame_duck_of_5_s_less_the_pre_stop() {
 
 #[test]
 fn every_variable_sets_its_own_field() {
-    let numbers = ["40", "1", "2", " 3 ", "14.5", "5", "0.6", "0", "0.25", "1.5"];
+    let numbers = ["40", "1", "2", " 3 ", "14.5", "5", "0.6", "0", "0.25", "1.5", "2.5"];
     let value = |variable| Budget::VARIABLES.iter().position(|&known| known == variable).map(|index| numbers[index]);
     let set = Budget::default().overridden_by(value).unwrap();
     let expected = Budget::new(secs(40))
@@ -43,7 +74,8 @@ fn every_variable_sets_its_own_field() {
         .force_close(ms(600))
         .flush(secs(0))
         .linger(ms(250))
-        .head(ms(1_500));
+        .head(ms(1_500))
+        .hand_back(ms(2_500));
     assert_eq!(set, expected);
     assert_eq!(Budget::default().overridden_by(|_| None::<&str>), Ok(Budget::default()));
 }
@@ -123,7 +155,18 @@ fn building_names_the_culprit() {
     assert_eq!(zero, "stage \"http\" has a limit of 0, and could never begin");
     let long = told(vec![Stage::new("slow").reserve(secs(30))]);
     assert!(long.contains("has 29s") && long.contains("stages 30s"), "{long}");
-    assert!(long.ends_with("the longest chain of stages is [\"slow\"]"), "{long}");
+    assert!(long.ends_with("; the longest chain of stages is \"slow\" (reserve 30s)"), "{long}");
+    let both = |budget, stages: [Stage; 2]| {
+        let builder = stages.into_iter().fold(Shutdown::builder().budget(budget), winddown::Builder::stage);
+        builder.build().expect_err("does not fit").to_string()
+    };
+    let unnoticed = both(Budget::new(secs(2)), [Stage::new("a").limit(ms(400)), Stage::new("b")]);
+    assert!(unnoticed.contains("has 1.5s") && unnoticed.contains("stages 1.4s"), "{unnoticed}");
+    assert!(unnoticed.ends_with("is \"a\" (reserve 400ms), \"b\" (default reserve 1s)"), "{unnoticed}");
+    let early = both(Budget::new(secs(7)).hand_back(secs(4)), ["a", "b"].map(Stage::new));
+    let expected = "work is to be handed back from 4s before the drain's deadline on, but the drain has at most 3s: shorten the \
+        hand-back, or lengthen the grace (or the drain's own limit)";
+    assert_eq!(early, expected);
     let error = Shutdown::builder().stage(Stage::new("x").after("y")).build().unwrap_err();
     assert!(matches!(error, BuildError::UnknownStage { .. }) && error.source().is_none());
 }

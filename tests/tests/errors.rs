@@ -41,7 +41,7 @@ fn an_error_without_a_source_prints_all_that_it_says() {
         BuildError::ZeroLimit(name()),
         BuildError::Cycle(vec![name()]),
         BuildError::TooManyStages { given: 65 },
-        BuildError::DoesNotFit { error: plan, chain: vec![name()] },
+        BuildError::DoesNotFit { error: plan, chain: Vec::new() },
         BuildError::Signal(SignalError::Unknown { signal: 65 }),
         BuildError::Signal(SignalError::Forbidden { signal: 65 }),
         BuildError::Signal(SignalError::Taken { signal: 65 }),

@@ -9,7 +9,7 @@ use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
 /// 1.5 s in all: drains until 0.4. The stages begin right then, except where something is told at the last call.
-const BUDGET: Budget = Budget::new(secs(2)).margin(ms(500)).linger(ms(100)).drain(ms(400));
+const BUDGET: Budget = Budget::new(secs(2)).margin(ms(500)).flush(ms(500)).linger(ms(100)).drain(ms(400));
 
 /// How late the driver, a hook and the end may be on a machine that runs other tests. The bench prints how late they are on a quiet one.
 const SLACK: Duration = ms(50);

@@ -288,9 +288,21 @@ fn a_scope_with_a_straggler_is_left_by_the_documented_pattern() {
     child.end().assert_code(11).assert_said("late: \"scoped\"");
 }
 
+/// It finishes what fits, and hands back the rest: nothing was late.
+#[test]
+fn a_worker_that_hands_back_before_the_drains_deadline_ends_the_process_with_0() {
+    let variables = [("WINDDOWN_DRAIN_SECONDS", "20"), ("WINDDOWN_HAND_BACK_SECONDS", "19.8")];
+    let mut child = Child::start_with(env!("CARGO_BIN_EXE_victim"), &["plain", "hands-back"], &variables);
+    child.wait_for("ready");
+    child.signal(SIGTERM);
+    child.wait_for("hand back");
+    let ended = child.end();
+    ended.assert_code(0).assert_said("handed back a job of 60 s").assert_said("wind-down by SIGTERM: clean");
+}
+
 #[test]
 fn a_watchdog_ends_a_process_that_outlives_its_budget() {
-    let variables = [("WINDDOWN_GRACE_SECONDS", "0")];
+    let variables = [("WINDDOWN_GRACE_SECONDS", "1.3")];
     let mut child =
         Child::start_with(env!("CARGO_BIN_EXE_victim"), &["plain", "hang-after", "watchdog=10"], &variables);
     child.wait_for("ready");

@@ -19,7 +19,7 @@ fn begun() -> Driven {
     Driven::begun(budget(), &[Stage::new(); 2], Duration::ZERO, TERM)
 }
 
-use Milestone::{Closing, Done, HighLate, LastCall, Refusing, Triggered};
+use Milestone::{Closing, Done, HandBack, HighLate, LastCall, Refusing, Triggered};
 use Step::{Abandon, CloseLate, EndIdle, EndIncomplete, Finish, Reach, Start, Wait};
 
 #[test]
@@ -117,6 +117,48 @@ fn what_is_cut_and_unwinds_ends_the_last_call_early() {
     driven.at(secs(7));
     driven.in_flight(0, 0, 1);
     assert_eq!(outcome(&driven.completing_at(ms(7_100))), Outcome::DrainTimedOut);
+}
+
+#[test]
+fn work_is_handed_back_before_the_drains_deadline_and_nothing_is_cut() {
+    let mut driven = Driven::begun(budget().hand_back(secs(1)), &[Stage::new(); 2], Duration::ZERO, TERM);
+    driven.in_flight(1, 0, 0);
+    assert_eq!(driven.at(secs(2)), [Reach(Triggered), Reach(Refusing), Wait(Some(secs(6)))]);
+    assert_eq!(driven.at(secs(6)), [Reach(HandBack), Wait(Some(secs(7)))]);
+    driven.in_flight(0, 0, 0);
+    let steps = driven.completing_at(ms(6_999));
+    assert_eq!(outcome(&steps), Outcome::Clean);
+    assert!(!steps.contains(&Reach(LastCall)), "{steps:?}");
+}
+
+/// A later point stands in for it.
+#[test]
+fn hand_back_is_skipped_if_its_time_is_over_or_a_force_comes_or_nothing_is_in_flight() {
+    let late = |at, forced| {
+        let mut driven = Driven::begun(budget().hand_back(secs(1)), &[], Duration::ZERO, TERM);
+        driven.in_flight(1, 0, 0);
+        driven.observed.forced = forced;
+        driven.at(at)
+    };
+    for steps in [late(secs(9), None), late(ms(8_500), Some(Forced::Call))] {
+        assert!(steps.contains(&Reach(LastCall)) && !steps.contains(&Reach(HandBack)), "{steps:?}");
+    }
+    let mut empty = Driven::begun(budget().hand_back(secs(1)), &[], Duration::ZERO, TERM);
+    let steps = empty.completing_at(ms(8_500));
+    assert!(!steps.contains(&Reach(HandBack)), "{steps:?}");
+}
+
+/// P1: both are due after the clock has jumped.
+#[test]
+fn p1_hand_back_and_late_high_work_keep_their_order_when_the_clock_jumps() {
+    // The drain's deadline is at 7, High work is late at 5.
+    for (hand_back, order) in [(1, [HighLate, HandBack]), (3, [HandBack, HighLate])] {
+        let mut driven = Driven::begun(budget().hand_back(secs(hand_back)), &[Stage::new(); 2], Duration::ZERO, TERM);
+        driven.in_flight(1, 1, 0);
+        driven.at(secs(2));
+        let reached = order.map(Reach);
+        assert_eq!(driven.at(ms(6_500)), [reached[0], reached[1], Wait(Some(secs(7)))]);
+    }
 }
 
 /// A3: idle connections may bring one more request for the linger, are ended then, and have as long again to go.

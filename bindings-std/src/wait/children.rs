@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use winddown_core::Milestone;
+use winddown_core::{Milestone, Milestones};
 
-use super::{Due, Waiters, up_to};
+use super::{Due, Waiters, take_of};
 use crate::clock::Clock;
 use crate::sync::{Arc, Mutex, Ordering};
 
 /// The only milestone of a child.
 pub(crate) const STOPPED: Milestone = Milestone::Triggered;
+const STOPPED_ALONE: Milestones = Milestones::only(STOPPED);
 
 /// Lets one [`stop`](Waiters::stop) at a time mark its descendants. A second stop that finds no children left to mark may
 /// return: the first has marked them.
@@ -21,15 +22,15 @@ pub(crate) struct Stops(Mutex<()>);
 /// The children of a token.
 #[derive(Default)]
 pub(super) struct Children {
-    /// The last milestone whose children were taken. No child is added for it or for an earlier one any more.
-    taken: Option<Milestone>,
+    /// The milestones whose children were taken. No child is added for them any more.
+    taken: Milestones,
     alive: BTreeMap<Milestone, Vec<Arc<Waiters>>>,
 }
 
 impl Children {
     /// Returns whether it was added.
     fn add(&mut self, milestone: Milestone, child: &Arc<Waiters>) -> bool {
-        if self.taken >= Some(milestone) {
+        if self.taken.contains(milestone) {
             return false;
         }
         let alive = self.alive.entry(milestone).or_default();
@@ -52,10 +53,10 @@ impl Children {
         Some(removed)
     }
 
-    /// Takes the children of this milestone and of earlier ones.
-    pub(super) fn take(&mut self, milestone: Milestone) -> impl Iterator<Item = Vec<Arc<Waiters>>> + use<> {
-        self.taken = self.taken.max(Some(milestone));
-        up_to(&mut self.alive, milestone).into_values()
+    /// Takes the children of these milestones.
+    pub(super) fn take(&mut self, milestones: Milestones) -> Vec<Vec<Arc<Waiters>>> {
+        self.taken = self.taken.with(milestones);
+        take_of(&mut self.alive, milestones)
     }
 }
 
@@ -81,7 +82,7 @@ impl Waiters {
     pub(crate) fn sleep_on_child(&self, clock: &Clock, key: u32, deadline: Option<Duration>) {
         let mut lists = self.lists.lock();
         lists.slept = true;
-        let told = lists.taken.is_some();
+        let told = lists.taken.contains(STOPPED);
         drop(lists);
         if !told {
             self.sleep(clock, key, deadline);
@@ -102,13 +103,13 @@ impl Waiters {
 pub(super) fn mark(mut family: Vec<Arc<Waiters>>) -> Vec<Arc<Waiters>> {
     let mut visited = 0;
     while let Some(parent) = family.get(visited) {
-        let children = parent.lists.lock().children.take(STOPPED);
-        family.extend(children.flatten());
+        let children = parent.lists.lock().children.take(STOPPED_ALONE);
+        family.extend(children.into_iter().flatten());
         visited += 1;
     }
     for child in family.iter().rev() {
         // Release pairs with `has_reached`: a thread that finds it stopped finds the reason.
-        child.reached.store(STOPPED as u32, Ordering::Release);
+        child.reached.store(STOPPED_ALONE.bits(), Ordering::Release);
     }
     family
 }
@@ -119,7 +120,7 @@ pub(super) fn tell(family: Vec<Arc<Waiters>>) -> Due {
     let mut due = Due::default();
     for child in family {
         let mut slept = false;
-        due.append(child.tell(STOPPED, |lists, _| slept = lists.slept));
+        due.append(child.tell(STOPPED_ALONE, |lists, _| slept = lists.slept));
         if slept {
             child.event.notify();
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::Shutdown as Half;
 use std::os::unix::net::UnixStream;
 
-use winddown_core::Milestone;
+use winddown_core::{Milestone, Milestones};
 
 use crate::fork::Process;
 use crate::sync::Arc;
@@ -65,9 +65,10 @@ impl Pipes {
         self.0.insert(milestone, pipe)
     }
 
-    /// Takes the writing ends of this milestone and of earlier ones.
-    pub(super) fn take_writers(&mut self, milestone: Milestone) -> Vec<Writer> {
-        self.0.range_mut(..=milestone).filter_map(|(_, pipe)| pipe.writer.take()).collect()
+    /// Takes the writing ends of these milestones.
+    pub(super) fn take_writers(&mut self, milestones: Milestones) -> Vec<Writer> {
+        let told = self.0.iter_mut().filter(|&(&milestone, _)| milestones.contains(milestone));
+        told.filter_map(|(_, pipe)| pipe.writer.take()).collect()
     }
 
     /// Takes the writing end of this milestone, which has been reached already.

@@ -99,9 +99,9 @@ impl Waiters {
 }
 
 impl Inner {
-    /// Lets go everybody who waits for this milestone or an earlier one. The driver's to call.
+    /// Releases every waiter for this milestone or an earlier one. The driver's to call.
     pub(crate) fn reach(self: &Arc<Self>, milestone: Milestone) {
-        self.wake_apart(self.waiters.reach(milestone));
+        self.wake_apart(self.waiters.reach(self.plan.released_by(milestone)));
     }
 
     /// Has a helper wake them: the driver wakes no waker itself (P6).

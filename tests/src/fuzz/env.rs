@@ -18,6 +18,8 @@ const BASE: Budget = Budget::kubernetes(Duration::from_secs(40), Duration::from_
     .drain(Duration::from_secs(21))
     .high(Duration::from_secs(6))
     .linger(Duration::from_millis(300))
+    .head(Duration::from_secs(7))
+    .hand_back(Duration::from_secs(8))
     .force_close(Duration::from_millis(400))
     .flush(Duration::from_millis(700));
 
@@ -71,6 +73,8 @@ pub fn run(program: &Program) {
             Some(budget.force_close),
             Some(budget.flush),
             Some(budget.linger),
+            Some(budget.head),
+            budget.hand_back,
         ]
     };
     let known = match &answer {

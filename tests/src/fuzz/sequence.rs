@@ -12,7 +12,7 @@ use winddown_core::{
 
 use super::{list, parts};
 use crate::oracle::plan::{self, Graph};
-use crate::oracle::sequence::Witness;
+use crate::oracle::sequence::{Times, Witness};
 
 const NANO: Duration = Duration::from_nanos(1);
 
@@ -101,6 +101,12 @@ impl Program {
                 *part = parts::span(bytes)?;
             }
         }
+        if other >> 3 & 1 == 1 {
+            budget.hand_back = Some(parts::span(bytes)?);
+        }
+        if other >> 6 & 1 == 1 {
+            budget.floor = parts::span(bytes)?;
+        }
         if other >> 7 == 1 {
             budget.drain = Some(parts::span(bytes)?);
         }
@@ -129,6 +135,8 @@ impl Program {
             *part
         });
         budget.grace = budget.grace.max(kept + parts.into_iter().sum::<Duration>());
+        let drain = plan::drain(&budget, Graph::of(&stages).chain);
+        budget.hand_back = budget.hand_back.map(|time| if time > drain { drain / 2 } else { time });
         (budget, stages)
     }
 }
@@ -193,7 +201,7 @@ pub fn run(program: &Program) {
     match (plan::check(&program.budget, &program.stages, &answer), answer) {
         (Some(graph), Ok(plan)) => {
             assert_eq!((plan.budget(), plan.stages()), (&program.budget, program.stages.len()));
-            wind_down(program, &program.budget, &program.stages, graph, Sequence::new(plan));
+            wind_down(program, &plan, &program.stages, graph);
         }
         (_, answer) => {
             // To be told is part of it.
@@ -204,7 +212,7 @@ pub fn run(program: &Program) {
             let (budget, stages) = program.mended();
             let answer = Plan::new(budget, &stages);
             let graph = plan::check(&budget, &stages, &answer).expect("mended");
-            wind_down(program, &budget, &stages, graph, Sequence::new(answer.expect("mended")));
+            wind_down(program, &answer.expect("mended"), &stages, graph);
         }
     }
 }
@@ -228,20 +236,35 @@ struct World<'a> {
     over: bool,
 }
 
-fn wind_down(program: &Program, budget: &Budget, stages: &[Stage], graph: Graph, mut sequence: Sequence) {
+fn wind_down(program: &Program, plan: &Plan, stages: &[Stage], graph: Graph) {
+    let mut sequence = Sequence::new(*plan);
     let (trigger, reason) = (program.triggered_at, program.reason);
     let forced = Observed { forced: Some(Forced::Call), ..Observed::default() };
     assert_eq!((sequence.poll(Duration::MAX, forced), sequence.end()), (Step::Wait(None), None), "not begun");
     assert!(!sequence.ended(0, Fate::Completed), "not begun");
     sequence.begin(trigger, reason);
-    let witness = Witness::new(budget, stages, graph, trigger, reason);
+    let witness = Witness::new(plan.budget(), stages, graph, trigger, reason);
     assert_eq!((sequence.end(), sequence.lingers_until()), (Some(witness.times.end), witness.times.lingers));
+    check_times(plan, &witness.times, trigger, reason);
     let mut world = World { sequence, witness, observed: Observed::default(), now: trigger, due: trigger, over: false };
     for &turn in &program.turns {
         let _ = world.poll();
         world.turn(turn);
     }
     world.run_out(program.hang);
+}
+
+/// P5: anybody may know what the sequence goes by.
+fn check_times(plan: &Plan, oracle: &Times, trigger: Duration, reason: Reason) {
+    let times = plan.times(trigger, reason);
+    let told =
+        (times.refusing, times.linger, times.high_late, times.hand_back, times.last_call, times.closing, times.flush);
+    let Times { refuse, linger, high, hand_back, drain, stages_begin_by, end, .. } = *oracle;
+    assert_eq!(told, (refuse, linger, high, hand_back, drain, stages_begin_by, end));
+    assert_eq!(times.end, trigger.saturating_add(plan::total(plan.budget())));
+    let released = |by, it| plan.released_by(by).contains(it);
+    assert_eq!(released(Milestone::HandBack, Milestone::HighLate), !oracle.hands_back_first);
+    assert_eq!(released(Milestone::HighLate, Milestone::HandBack), oracle.hands_back_first);
 }
 
 impl World<'_> {

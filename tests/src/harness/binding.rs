@@ -1,5 +1,7 @@
 //! What the programs of the bindings have in common: calls, stages, passes with and without a label, and what a report says.
 
+use std::time::{Duration, Instant};
+
 use winddown::{AtEnd, Labelled, OwnedPass, Priority, Refused, Report, Shutdown};
 
 use crate::scenarios::{Does, Row, Stage, Straggler, Summary};
@@ -27,6 +29,10 @@ macro_rules! calls {
 
         fn has_reached(&self, milestone: Milestone) -> bool {
             self.shutdown.token_at(milestone).should_stop()
+        }
+
+        fn has_left(&self, expected: Option<[Duration; 2]>) -> bool {
+            $crate::harness::binding::has_left(&self.shutdown, expected)
         }
 
         fn trigger(&mut self, reason: Reason) -> bool {
@@ -69,6 +75,17 @@ pub(super) fn outline(stage: &Stage) -> winddown::Stage {
         outline = outline.limit(time);
     }
     outline
+}
+
+/// Returns whether it is so long, by the clock that is made up, to the drain's deadline and to the end. Both are told as instants, in
+/// so long from some moment between the two that are taken here.
+pub(super) fn has_left(shutdown: &Shutdown, expected: Option<[Duration; 2]>) -> bool {
+    let token = shutdown.token().child();
+    let before = Instant::now();
+    let told = [token.drain_deadline(), token.deadline()];
+    let after = Instant::now();
+    let Some(expected) = expected else { return told == [None; 2] };
+    told.into_iter().zip(expected).all(|(at, left)| at.is_some_and(|at| (before + left..=after + left).contains(&at)))
 }
 
 /// How many hooks meet.

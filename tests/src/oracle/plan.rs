@@ -26,12 +26,26 @@ pub fn kept(stage: &Stage) -> Duration {
     }
 }
 
-/// max(grace - pre-stop, 2 s) - margin (K1).
+/// max(grace - pre-stop, floor) - margin (K1).
 #[must_use]
 pub fn total(budget: &Budget) -> Duration {
     let left = budget.grace.saturating_sub(budget.pre_stop);
-    let floored = if left < Duration::from_secs(2) { Duration::from_secs(2) } else { left };
+    let floored = if left < budget.floor { budget.floor } else { left };
     floored.saturating_sub(budget.margin)
+}
+
+/// The most that the drain can have where the lame duck is not skipped, of a budget that has the time for all parts.
+#[must_use]
+pub fn drain(budget: &Budget, chain: Duration) -> Duration {
+    let parts = [budget.lame_duck, budget.force_close, chain, budget.flush];
+    let left = parts.into_iter().fold(total(budget), Duration::saturating_sub);
+    budget.drain.map_or(left, |limit| limit.min(left))
+}
+
+/// Whether the time to hand back begins before work of class High is late. Decided for all triggers alike.
+#[must_use]
+pub fn hands_back_first(budget: &Budget, chain: Duration) -> bool {
+    budget.hand_back.is_some_and(|time| drain(budget, chain).saturating_sub(time) < budget.high)
 }
 
 fn has(mask: u64, stage: usize) -> bool {
@@ -164,6 +178,8 @@ pub fn check<T>(budget: &Budget, stages: &[Stage], answer: &Result<T, PlanError>
             let graph = graph.expect("accepted: no limit of 0, and every stage exists");
             assert!(!graph.has_ring(count), "accepted with a ring");
             assert!(fits(budget, &graph), "accepted, but does not fit");
+            let too_long = budget.hand_back.is_some_and(|time| time > drain(budget, graph.chain));
+            assert!(!too_long, "accepted, but hands back before the drain begins");
             return Some(graph);
         }
         Err(PlanError::ZeroLimit { stage }) => assert_eq!(stages[stage].limit, Some(Duration::ZERO)),
@@ -181,6 +197,12 @@ pub fn check<T>(budget: &Budget, stages: &[Stage], answer: &Result<T, PlanError>
             let sum = members(chain).fold(Duration::ZERO, |sum, stage| sum.saturating_add(kept(&stages[stage])));
             assert_eq!(sum, length, "not the chain's length");
             assert!(graph.is_chain(chain), "no chain: {chain:#b} of {:?}", &graph.needs[..count]);
+        }
+        Err(PlanError::HandBackTooLong { hand_back, drain: most }) => {
+            let graph = graph.expect("what is wrong with one stage comes first");
+            assert!(!graph.has_ring(count) && fits(budget, &graph), "does not fit at all");
+            assert_eq!((Some(hand_back), most), (budget.hand_back, drain(budget, graph.chain)));
+            assert!(hand_back > most, "it fits");
         }
         Err(other) => panic!("not so: {other:?}"),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use winddown_core::{Budget, Fate, Forced, InFlight, MAX_STAGES, Milestone, Observed, Outcome, Reason, Stage, Step};
 
-use super::plan::{Graph, kept, total};
+use super::plan::{self, Graph, kept, total};
 
 /// The times that are fixed at the trigger (P5).
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,10 @@ pub struct Times {
     pub drain: Duration,
     /// The cap of class High.
     pub high: Duration,
+    /// Work is to be handed back.
+    pub hand_back: Option<Duration>,
+    /// It is so before work of class High is late.
+    pub hands_back_first: bool,
     /// Idle connections are ended.
     pub linger: Duration,
     /// Those that were ended are not waited for any more.
@@ -42,12 +46,22 @@ impl Times {
         let lame_duck = if reason.is_interrupt() { Duration::ZERO } else { budget.lame_duck };
         let refuse = trigger.saturating_add(lame_duck).min(end);
         let linger = refuse.saturating_add(budget.linger);
+        let drain = budget.drain.map_or(cut, |drain| refuse.saturating_add(drain).min(cut));
+        let mut high = refuse.saturating_add(budget.high);
+        let mut hand_back = budget.hand_back.map(|time| refuse.max(drain.saturating_sub(time)));
+        let hands_back_first = plan::hands_back_first(budget, chain);
+        if let Some(hand_back) = &mut hand_back {
+            // The later one is not before the earlier one.
+            if hands_back_first { high = high.max(*hand_back) } else { *hand_back = high.max(*hand_back) }
+        }
         Self {
             end,
             stages_begin_by,
             refuse,
-            drain: budget.drain.map_or(cut, |drain| refuse.saturating_add(drain).min(cut)),
-            high: refuse.saturating_add(budget.high),
+            drain,
+            high,
+            hand_back,
+            hands_back_first,
             linger,
             lingers: linger.saturating_add(budget.linger),
             attended: end.saturating_add(budget.flush / 2),
@@ -81,6 +95,7 @@ pub struct Witness<'a> {
     late: bool,
     last: Option<Milestone>,
     high_late: bool,
+    handed_back: bool,
     ended_idle: bool,
     late_closed: bool,
     /// Those that have been awaited since then were ended.
@@ -108,6 +123,7 @@ impl<'a> Witness<'a> {
             late: trigger.checked_add(total(budget)).is_none(),
             last: None,
             high_late: false,
+            handed_back: false,
             ended_idle: false,
             late_closed: false,
             expired: None,
@@ -199,7 +215,7 @@ impl<'a> Witness<'a> {
     }
 
     fn is_draining(&self) -> bool {
-        matches!(self.last, Some(Milestone::Refusing | Milestone::HighLate))
+        matches!(self.last, Some(Milestone::Refusing | Milestone::HighLate | Milestone::HandBack))
     }
 
     /// Whether the drain is ended in the last call that came at its deadline.
@@ -242,6 +258,16 @@ impl<'a> Witness<'a> {
     fn waited_for(&self, observed: Observed) -> (bool, bool) {
         let InFlight { critical, high, .. } = observed.in_flight;
         (critical > 0 || observed.late > 0, high > 0 && !self.high_late)
+    }
+
+    /// When work of class High is late, unless a milestone after that has been reached.
+    fn high_until(&self) -> Option<Duration> {
+        (self.times.hands_back_first || !self.handed_back).then_some(self.times.high)
+    }
+
+    /// When work is to be handed back, if it has not been told yet.
+    fn hand_back_at(&self) -> Option<Duration> {
+        self.times.hand_back.filter(|_| !self.handed_back)
     }
 
     /// P3: the late gate is closed, and then the drain ends, only when nothing is in flight or expected, or after the last
@@ -289,11 +315,12 @@ impl<'a> Witness<'a> {
         let mut also = |counts: bool, until: Duration| soonest = if counts { soonest.min(until) } else { soonest };
         match self.last {
             Some(Milestone::Triggered) => also(true, self.times.refuse),
-            Some(Milestone::Refusing | Milestone::HighLate) => {
+            Some(Milestone::Refusing | Milestone::HighLate | Milestone::HandBack) => {
                 let (critical, high) = self.waited_for(observed);
                 assert!(critical || high || self.expecting(observed), "waits for nothing");
                 also(true, self.times.drain);
-                also(high, self.times.high);
+                also(high, self.high_until().unwrap_or(Duration::MAX));
+                also(true, self.hand_back_at().unwrap_or(Duration::MAX));
                 also(observed.connected && !self.ended_idle, self.times.linger);
                 also(!critical && !high && self.lingering(observed), self.times.lingers);
                 if let Some(until) = self.awaited_until(observed) {
@@ -320,9 +347,18 @@ impl<'a> Witness<'a> {
         self.due = until;
     }
 
+    /// The place of a milestone among those of this plan.
+    fn rank(&self, milestone: Option<Milestone>) -> Option<u32> {
+        milestone.map(|milestone| match milestone {
+            Milestone::HandBack if self.times.hands_back_first => Milestone::HighLate as u32,
+            Milestone::HighLate if self.times.hands_back_first => Milestone::HandBack as u32,
+            other => other as u32,
+        })
+    }
+
     /// P1, P3: in order, and not before its time.
     fn reaches(&mut self, observed: Observed, milestone: Milestone) {
-        assert!(self.last < Some(milestone), "{milestone:?} after {:?}", self.last);
+        assert!(self.rank(self.last) < self.rank(Some(milestone)), "{milestone:?} after {:?}", self.last);
         let high = observed.in_flight.high;
         let forced = observed.forced.is_some();
         let empty = is_empty(observed);
@@ -334,10 +370,20 @@ impl<'a> Witness<'a> {
                 assert!(forced || observed.drain_ended || self.now >= self.times.refuse, "no lame duck");
             }
             Milestone::HighLate => {
-                assert_eq!(self.last, Some(Milestone::Refusing));
+                assert!(self.is_draining(), "high work is late in no drain");
+                assert!(self.hand_back_at().is_none_or(|at| at > self.now || !self.times.hands_back_first));
                 assert!(high > 0 && self.now >= self.times.high && !self.overdue(observed), "high work is not late");
                 self.high_late = true;
                 self.at_least(Outcome::DrainTimedOut);
+            }
+            Milestone::HandBack => {
+                let due = self.hand_back_at().is_some_and(|at| self.now >= at);
+                assert!(self.is_draining() && due && !self.overdue(observed), "not the time to hand back");
+                let (critical, high) = self.waited_for(observed);
+                assert!(critical || high || self.expecting(observed), "nothing is left to hand back");
+                let high_is_due = high && self.high_until().is_some_and(|until| self.now >= until);
+                assert!(self.times.hands_back_first || !high_is_due, "P1: high work is late first");
+                self.handed_back = true;
             }
             Milestone::LastCall => {
                 let only_late = self.waited_for(observed) == (false, false) && !self.expecting(observed);

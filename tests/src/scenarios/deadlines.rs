@@ -98,6 +98,32 @@ pub(super) fn p5_a_stage_has_no_more_than_its_limit<H: Harness>() {
     assert_eq!((summary.fates(), summary.took), (vec![Fate::Completed, Fate::Abandoned], secs(2)));
 }
 
+/// P5: a part of the program that asks hears of the same moment at every time, before the driver has run and after the end.
+pub(super) fn p5_the_deadlines_are_known_from_the_trigger_on_and_do_not_move<H: Harness>() {
+    for (reason, lame_duck) in [(Reason::Signal(15), 1), (Reason::Interrupt, 0)] {
+        let setup = Setup::new(Budget::new(secs(11)).lame_duck(secs(1)).drain(secs(4)));
+        let mut program: H = set_up(setup.stage(Stage::new("close", Does::Waits)));
+        program.advance(secs(100));
+        assert!(program.has_left(None), "it runs");
+        let pass = program.enter(Priority::Critical, None);
+        program.trigger(reason);
+        assert!(program.has_left(Some([secs(lame_duck + 4), secs(10)])), "{reason}");
+        if lame_duck > 0 {
+            program.run_until(secs(101));
+        }
+        program.sleeps_until(secs(104 + lame_duck));
+        assert!(program.has_left(Some([secs(4), secs(10 - lame_duck)])), "{reason}: after the refusal");
+        program.advance(secs(3));
+        drop(pass);
+        program.sleeps_until(ms(109_500));
+        program.trigger(Reason::Requested);
+        assert!(program.has_left(Some([secs(1), secs(7 - lame_duck)])), "{reason}: the drain is over early");
+        program.release("close");
+        program.finish();
+        assert!(program.has_left(Some([secs(1), secs(7 - lame_duck)])), "{reason}: it is over");
+    }
+}
+
 pub(super) fn p5_what_cannot_fit_is_refused_at_once<H: Harness>() {
     let two = |reserve: u64| {
         let stage = |name| Stage::new(name, Does::Returns).reserve(secs(reserve));

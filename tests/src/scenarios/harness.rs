@@ -47,6 +47,10 @@ pub trait Harness: Sized + 'static {
     /// Waits until it is.
     fn reach(&mut self, milestone: Milestone);
 
+    /// Returns whether any part of the program, at any time, learns that it is so long to the drain's deadline and to the end of
+    /// everything. `None`: it learns of none, as while the program runs.
+    fn has_left(&self, expected: Option<[Duration; 2]>) -> bool;
+
     /// Asks the program to stop. Whether this was the first to.
     fn trigger(&mut self, reason: Reason) -> bool;
 

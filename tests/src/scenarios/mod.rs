@@ -54,6 +54,7 @@ macro_rules! scenarios {
                 p5_a_drain_never_eats_what_the_stages_have_reserved
                 p5_a_drain_may_have_a_limit_of_its_own
                 p5_a_stage_has_no_more_than_its_limit
+                p5_the_deadlines_are_known_from_the_trigger_on_and_do_not_move
                 p5_what_cannot_fit_is_refused_at_once
                 p6_a_budget_without_end_is_no_matter
                 p6_a_forgotten_pass_is_waited_for_to_the_deadline_and_counted
@@ -75,6 +76,11 @@ macro_rules! scenarios {
                 workers_are_told_at_each_milestone
                 a_later_milestone_stands_in_for_one_that_is_never_reached
                 work_of_each_class_is_told_to_stop_in_its_time
+                workers_that_hand_back_in_time_end_clean
+                work_that_does_not_hand_back_is_cut_at_the_drains_deadline
+                p1_hand_back_and_late_high_work_come_in_the_order_of_their_times
+                p1_an_interrupt_does_not_turn_hand_back_and_late_high_work_round
+                a_hand_back_longer_than_the_drain_is_refused_at_once
             }
         }
     };

@@ -6,6 +6,7 @@ use Explorer::{Loom, Races};
 const EVENT_COUNT: &str = "bindings-std/src/event_count.rs";
 const CONDVAR: &str = "bindings-std/src/event_count/condvar.rs";
 const TOKEN: &str = "bindings-std/src/token.rs";
+const TIMETABLE: &str = "bindings-std/src/timetable.rs";
 const WAIT: &str = "bindings-std/src/wait.rs";
 const INNER: &str = "bindings-std/src/inner.rs";
 const DRIVE: &str = "bindings-std/src/drive.rs";
@@ -73,24 +74,24 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P4: the driver tells the tokens first and then says what is reached",
         file: WAIT,
-        from: "        self.reached.fetch_max(milestone as u32, Ordering::Release);\n        self.announce(milestone)",
-        to: "        let due = self.announce(milestone);\n        self.reached.fetch_max(milestone as u32, Ordering::Release);\n        due",
+        from: "        self.reached.fetch_or(milestones.bits(), Ordering::Release);\n        self.announce(milestones)",
+        to: "        let due = self.announce(milestones);\n        self.reached.fetch_or(milestones.bits(), Ordering::Release);\n        due",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
         says: "deadlock",
     },
     Bug {
         what: "P4: a channel that is asked for late is never closed",
         file: WAIT,
-        from: "        if lists.taken >= Some(milestone) {\n            return channel().1;",
-        to: "        if lists.taken > Some(Milestone::Done) {\n            return channel().1;",
+        from: "        if lists.taken.contains(milestone) {\n            return channel().1;",
+        to: "        if false {\n            return channel().1;",
         by: Loom("shutdown::a_channel_against_the_trigger"),
         says: "asked for, and never told",
     },
     Bug {
         what: "P4: a descriptor that is asked for late is never told",
         file: WAIT,
-        from: "let reached = lists.taken >= Some(milestone);",
-        to: "let reached = lists.taken > Some(Milestone::Done);",
+        from: "let reached = lists.taken.contains(milestone);",
+        to: "let reached = false;",
         by: Loom("shutdown::a_descriptor_against_the_trigger"),
         says: "asked for, and never told",
     },
@@ -103,10 +104,18 @@ pub(super) const IN_BINDING: &[Bug] = &[
         says: "two pipes were made",
     },
     Bug {
+        what: "P5: a deadline is counted from a trigger that is not known yet",
+        file: TIMETABLE,
+        from: "        let reason = self.trigger.lifecycle.load().reason()?;\n        Some(self.plan.times(self.trigger.asked_at(), reason))",
+        to: "        let asked_at = self.trigger.asked_at();\n        let reason = self.trigger.lifecycle.load().reason()?;\n        Some(self.plan.times(asked_at, reason))",
+        by: Loom("shutdown::a_deadline_against_the_trigger"),
+        says: "counted from never",
+    },
+    Bug {
         what: "what was done before a milestone is not published with it",
         file: WAIT,
-        from: "self.reached.fetch_max(milestone as u32, Ordering::Release);",
-        to: "self.reached.fetch_max(milestone as u32, Ordering::Relaxed);",
+        from: "self.reached.fetch_or(milestones.bits(), Ordering::Release);",
+        to: "self.reached.fetch_or(milestones.bits(), Ordering::Relaxed);",
         by: Loom("shutdown::work_until_the_refusal_against_the_driver"),
         says: "told, and cannot see why",
     },
@@ -138,8 +147,8 @@ pub(super) const IN_BINDING: &[Bug] = &[
     Bug {
         what: "P6: the last handle goes, and the driver is not told",
         file: INNER,
-        from: "            inner.let_go();\n        }\n        inner.trigger.driver.notify();",
-        to: "            inner.let_go();\n        }",
+        from: "        inner.trigger.driver.notify();\n        Between::OrphanedAndLetGo.reach();",
+        to: "        Between::OrphanedAndLetGo.reach();",
         by: Loom("shutdown::the_last_handles_against_a_trigger"),
         says: "deadlock",
     },

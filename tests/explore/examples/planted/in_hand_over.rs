@@ -206,7 +206,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: a child is added to a list that was taken",
         file: CHILDREN,
-        from: "        if self.taken >= Some(milestone) {\n            return false;\n        }\n",
+        from: "        if self.taken.contains(milestone) {\n            return false;\n        }\n",
         to: "",
         by: Loom("child::a_child_made_against_the_stop_of_its_parent"),
         says: "deadlock",
@@ -222,7 +222,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: a child's children are not told",
         file: CHILDREN,
-        from: "        family.extend(children.flatten());\n",
+        from: "        family.extend(children.into_iter().flatten());\n",
         to: "        drop(children);\n",
         by: Loom("child::a_grandchild_against_the_stop"),
         says: "deadlock",
@@ -230,7 +230,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: those of a child are told, and it has not stopped",
         file: CHILDREN,
-        from: "child.reached.store(STOPPED as u32, Ordering::Release);",
+        from: "child.reached.store(STOPPED_ALONE.bits(), Ordering::Release);",
         to: "let _ = child;",
         by: Loom("child::a_task_and_a_thread_against_the_stop"),
         says: "told before it was asked for",
@@ -254,7 +254,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
     Bug {
         what: "P4: a thread sleeps on a child that has been told",
         file: CHILDREN,
-        from: "        let told = lists.taken.is_some();",
+        from: "        let told = lists.taken.contains(STOPPED);",
         to: "        let told = false;",
         by: Loom("child::a_task_and_a_thread_against_the_stop"),
         says: "deadlock",

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::TryRecvError;
 use loom::thread;
@@ -43,6 +43,27 @@ fn a_token_against_the_trigger() {
         before.note(1);
         assert!(shutdown.trigger(Reason::Requested));
         waiter.join().unwrap();
+        assert_clean(&shutdown.run().report);
+    });
+}
+
+/// P5: a thread that finds the program shutting down finds its deadline, even before the driver has run.
+#[test]
+fn a_deadline_against_the_trigger() {
+    explore(Some(1), || {
+        let shutdown = shutdown();
+        let token = shutdown.token();
+        let asker = thread::spawn(move || {
+            let (is_shutting_down, before) = (token.should_stop(), Instant::now());
+            let Some(deadline) = token.deadline() else {
+                assert!(!is_shutting_down, "asked for, and without a deadline");
+                return;
+            };
+            let latest = Instant::now() + 29 * SECOND;
+            assert!((before + 29 * SECOND..=latest).contains(&deadline), "counted from never");
+        });
+        shutdown.trigger(Reason::Requested);
+        asker.join().unwrap();
         assert_clean(&shutdown.run().report);
     });
 }

@@ -4,9 +4,9 @@ use std::io::{self, BufRead};
 use std::process::{ExitCode, Termination};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use winddown::{Budget, Builder, Escalation, FromEnv, Shutdown, Stage};
+use winddown::{Budget, Builder, Escalation, FromEnv, Milestone, Shutdown, Stage};
 use winddown_tests::sys;
 
 use crate::Anything;
@@ -22,7 +22,7 @@ pub(crate) fn run(options: &[String]) -> Result<ExitCode, Anything> {
     let mut budget = Budget::new(Duration::from_secs(60)).overridden_by_env()?;
     let mut escalation = Escalation::default();
     let mut builder = Shutdown::builder().signals().on_notice(|notice| println!("{notice}"));
-    let (mut held, mut after, mut threads) = (0, After::Return, true);
+    let (mut held, mut hands_back, mut after, mut threads) = (0, false, After::Return, true);
     for option in options {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let time = || value.parse().map(Duration::from_millis).map_err(|error| format!("{option}: {error}"));
@@ -34,6 +34,7 @@ pub(crate) fn run(options: &[String]) -> Result<ExitCode, Anything> {
             "watchdog" => builder = builder.watchdog(time()?),
             "signal" => builder = builder.signal(value.parse()?),
             "hold" => held = value.parse()?,
+            "hands-back" => hands_back = true,
             "hang-after" => after = After::Hang,
             "no-more-threads" => threads = false,
             _ => builder = builder.stage(stage(name, value)?),
@@ -41,6 +42,9 @@ pub(crate) fn run(options: &[String]) -> Result<ExitCode, Anything> {
     }
     let shutdown = Builder::budget(builder, budget).escalation(escalation).build()?;
     let releases: Vec<_> = (0..held).map(|number| hold(&shutdown, number)).collect::<Result<_, _>>()?;
+    if hands_back {
+        hand_back(&shutdown)?;
+    }
     if threads {
         thread::spawn(move || obey(&releases));
     } else {
@@ -89,6 +93,19 @@ fn hold(shutdown: &Shutdown, number: usize) -> Result<mpsc::Sender<()>, Anything
     })?;
     has_entered.recv()?;
     Ok(release)
+}
+
+/// A thread that works until it is to hand back, with a job before it that does not fit.
+fn hand_back(shutdown: &Shutdown) -> Result<(), Anything> {
+    let (pass, token) = (shutdown.enter_owned()?, shutdown.token_at(Milestone::HandBack));
+    thread::spawn(move || {
+        token.wait();
+        let left = token.drain_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let fits = left.is_none_or(|left| left > Duration::from_secs(60));
+        println!("{}", if fits { "begun a job of 60 s" } else { "handed back a job of 60 s" });
+        drop(pass);
+    });
+    Ok(())
 }
 
 fn obey(releases: &[mpsc::Sender<()>]) {

@@ -44,7 +44,7 @@ fn on_threads(
 
 async fn wind_down(executor: &Arc<Executor<'static>>) -> Result<Exit, Anything> {
     let shutdown = Shutdown::builder()
-        .budget(Budget::new(Duration::ZERO).drain(Duration::from_millis(20)).force_close(Duration::ZERO))
+        .budget(Budget::new(Duration::from_millis(1_300)).drain(Duration::from_millis(20)).force_close(Duration::ZERO))
         .signals()
         .on_notice(|notice| println!("{notice}"))
         .watchdog(Duration::from_millis(500))

@@ -44,7 +44,7 @@ impl Driver {
                 Step::Reach(milestone) => {
                     reached(&world, milestone);
                     book.reached(milestone);
-                    world.reach(milestone);
+                    world.reach(plan.released_by(milestone));
                 }
                 Step::Start { stage, .. } => {
                     let hooks = start(stage);
@@ -74,7 +74,7 @@ fn reached(world: &World, milestone: Milestone) {
         Milestone::Refusing => Priority::ALL.iter().all(|&class| world.gate(class).close()),
         Milestone::Closing => world.life.begin_closing(),
         Milestone::Done => world.life.finish(),
-        Milestone::Triggered | Milestone::HighLate | Milestone::LastCall => true,
+        Milestone::Triggered | Milestone::HighLate | Milestone::HandBack | Milestone::LastCall => true,
     };
     assert!(news, "each milestone is reached once, in its order: {milestone}");
 }
@@ -123,7 +123,7 @@ impl Book {
 
     fn reached(&mut self, milestone: Milestone) {
         match milestone {
-            Milestone::Triggered => {}
+            Milestone::Triggered | Milestone::HandBack => {}
             Milestone::Refusing => {
                 self.refused_at = self.now;
                 self.in_flight = self.world.each(winddown_core::Gate::in_flight);

@@ -11,7 +11,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use winddown_core::{Forced, Milestone, Phase, Plan, Priority, Reason, Refused};
+use winddown_core::{Forced, Milestone, Phase, Plan, Priority, Reason, Refused, Times};
 
 use self::drive::Driver;
 use self::executor::{Executor, Latch, Spawner, yield_now};
@@ -22,6 +22,7 @@ use crate::scenarios::{Does, Harness, Setup, Stage, Summary, Worker};
 /// Workers, hooks and the driver are tasks, which are polled while the scenario waits.
 pub struct Bare {
     world: Rc<World>,
+    plan: Plan,
     executor: Executor,
     released: Rc<[Latch]>,
     stages: Rc<[Stage]>,
@@ -57,7 +58,7 @@ impl Harness for Bare {
             let summary = driver.run().await;
             theirs.replace(Some(summary));
         });
-        Ok(Self { world, executor: Executor::new(spawner), released, stages, workers: Vec::new(), summary })
+        Ok(Self { world, plan, executor: Executor::new(spawner), released, stages, workers: Vec::new(), summary })
     }
 
     fn now(&self) -> Duration {
@@ -84,6 +85,11 @@ impl Harness for Bare {
     fn reach(&mut self, milestone: Milestone) {
         self.executor.run();
         assert!(self.has_reached(milestone), "{milestone} is not reached: the driver sleeps");
+    }
+
+    fn has_left(&self, expected: Option<[Duration; 2]>) -> bool {
+        let left = |times: Times| [times.last_call, times.end].map(|at| at.saturating_sub(self.now()));
+        self.world.times(&self.plan).map(left) == expected
     }
 
     fn trigger(&mut self, reason: Reason) -> bool {

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use winddown_core::{
-    Escalate, Escalation, Forced, Gate, InFlight, Lifecycle, Milestone, Notify, OwnedPass, Priority, Reason, Refused,
+    Escalate, Escalation, Forced, Gate, InFlight, Lifecycle, Milestone, Milestones, Notify, OwnedPass, Plan, Priority,
+    Reason, Refused, Times,
 };
 
 use super::executor::{Bell, Clock, Latch, Spawner};
@@ -27,7 +28,7 @@ pub(super) struct World {
     escalation: Escalation,
     gates: [Gate<Bell>; 3],
     /// One for each milestone.
-    told: [Latch; 6],
+    told: [Latch; 7],
     labels: RefCell<BTreeMap<u64, Holder>>,
     next: Cell<u64>,
 }
@@ -80,9 +81,17 @@ impl World {
         &self.told[milestone as usize - 1]
     }
 
-    /// A milestone is reached, and stands in for those before.
-    pub(super) fn reach(&self, milestone: Milestone) {
-        self.told[..milestone as usize].iter().for_each(Latch::open);
+    /// Releases who waits for these milestones.
+    pub(super) fn reach(&self, milestones: Milestones) {
+        use Milestone::{Closing, Done, HandBack, HighLate, LastCall, Refusing, Triggered};
+        let all = [Triggered, Refusing, HighLate, HandBack, LastCall, Closing, Done];
+        all.into_iter().filter(|&milestone| milestones.contains(milestone)).for_each(|it| self.milestone(it).open());
+    }
+
+    /// The times of the wind-down that was asked for.
+    pub(super) fn times(&self, plan: &Plan) -> Option<Times> {
+        let reason = self.life.load().reason()?;
+        Some(plan.times(self.life.asked_at()?, reason))
     }
 
     /// Asks to stop. Whether this was the first to.
