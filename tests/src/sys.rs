@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub mod signals;
+
 /// Sends a signal to a process.
 ///
 /// # Errors

@@ -10,7 +10,10 @@ mod forked_at;
 #[cfg(feature = "smol")]
 mod forked_on_smol;
 mod group;
+mod inheriting;
+mod launched;
 mod leaks;
+mod newcomer;
 mod plain;
 mod queue;
 #[cfg(feature = "smol")]
@@ -73,6 +76,8 @@ fn main() -> Result<ExitCode, Anything> {
         "forked-on-smol" => forked_on_smol::forked_on_smol(),
         "unfenced" => stripes::unfenced(),
         "unfenced-later" => stripes::unfenced_later(),
+        "inheriting" => inheriting::inheriting(&options),
+        "launched" => launched::launched(&options),
         "leaks" => leaks::run(&options),
         "threadless" => threadless::run(&options),
         "told" => told::told(),
