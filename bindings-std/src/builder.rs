@@ -139,6 +139,7 @@ impl<S: From<Shutdown>> Builder<S> {
     }
 
     /// Listens to Ctrl-C through the crate `ctrlc`, as a [`Reason::Interrupt`](winddown_core::Reason::Interrupt).
+    /// (After [`take_signals_back`](Self::take_signals_back) has taken it back, the reason is `Signal(2)`.)
     ///
     /// On Windows [`signals`](Self::signals) does this. On Unix there is seldom a reason to prefer it: it hears SIGINT
     /// only, on one more thread, and its handler can never be removed. After the drop its default action is imitated from

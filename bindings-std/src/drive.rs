@@ -35,7 +35,7 @@ const FEW: usize = 64;
 pub(crate) fn stand_by(inner: &Arc<Inner>) {
     // A program may have been started with its signals blocked. This thread takes them.
     #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
-    let _unblocked = Unblocked::new(inner.with_signals(|signals| signals.numbers()));
+    let _unblocked = Unblocked::new(inner.heard.get().into_iter().flatten().copied());
     let mut panics = Panics::default();
     let phase = loop {
         match caught(|| wait_for_trigger(inner)) {

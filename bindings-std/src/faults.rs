@@ -97,7 +97,7 @@ impl Inner {
     pub(crate) fn check_signals(&self) {
         // No signals come in an exploration.
         #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
-        for Taken { signal, back } in self.with_signals(Signals::check) {
+        for Taken { signal, back } in self.with_signals(Signals::check).unwrap_or_default() {
             if back {
                 self.faults.note("signals", || {
                     let name = signal_name(signal);
@@ -117,7 +117,7 @@ impl Inner {
     /// The signals that were not heard because of another part's handler.
     pub(crate) fn signal_failures(&self) -> Vec<Failure> {
         #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
-        let deaf = self.with_signals(|signals| signals.deaf_to());
+        let deaf = self.with_signals(|signals| signals.deaf_to()).unwrap_or_default();
         #[cfg(not(all(unix, not(any(winddown_loom, winddown_shuttle)))))]
         let deaf = Vec::new();
         deaf.into_iter().map(|signal| Failure { part: Part::Signal, what: taken(signal) }).collect()

@@ -28,7 +28,7 @@ use crate::signal::{Between, Signals};
 use crate::stripe::{Gate, ThreadStripes};
 #[cfg(test)]
 use crate::sync::AtomicU32;
-use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, OnceLock, Ordering};
 use crate::timetable::Reserved;
 use crate::trigger::Trigger;
 use crate::wait::{Due, Slab, Stops, Waiters};
@@ -73,6 +73,11 @@ pub(crate) struct Inner {
     /// Told when there is a report, and only then: who waits for the end is not to be woken on the way there.
     pub(crate) ended: Arc<EventCount>,
     keep: Mutex<Keep>,
+    /// There is no handle: no thread can trigger any more. Written with `keep` locked.
+    orphaned: AtomicBool,
+    /// The signals that the driver's thread takes, whatever its mask was.
+    #[cfg(unix)]
+    pub(crate) heard: OnceLock<Vec<i32>>,
     /// A test's: counts down, and at 0 the driver panics.
     #[cfg(test)]
     pub(crate) tripwire: AtomicU32,
@@ -85,8 +90,6 @@ pub(crate) struct Inner {
 struct Keep {
     /// Uninstalls when dropped.
     signals: Signals,
-    /// There is no handle: nobody can trigger any more.
-    orphaned: bool,
     /// The report is made.
     over: bool,
 }
@@ -110,8 +113,9 @@ impl Drop for Owner {
             // action. There is none in between that is neither.
             inner.give_signals_back();
         }
-        let mut keep = inner.keep.lock();
-        keep.orphaned = true;
+        let keep = inner.keep.lock();
+        // Release pairs with the acquire in `is_orphaned`: a trigger before this is seen.
+        inner.orphaned.store(true, Ordering::Release);
         let over = keep.over || inner.trigger.lifecycle.load().phase() == Phase::Running;
         drop(keep);
         inner.trigger.driver.notify();
@@ -158,6 +162,9 @@ impl Inner {
             report: OnceLock::new(),
             ended: Arc::default(),
             keep: Mutex::default(),
+            orphaned: AtomicBool::new(false),
+            #[cfg(unix)]
+            heard: OnceLock::new(),
             #[cfg(test)]
             tripwire: AtomicU32::new(0),
             process: Process::current(),
@@ -278,7 +285,8 @@ impl Inner {
     }
 
     pub(crate) fn is_orphaned(&self) -> bool {
-        self.keep.lock().orphaned
+        // Pairs with the release in `Owner::drop`. Without the lock, which a forked child might find held for ever.
+        self.orphaned.load(Ordering::Acquire)
     }
 
     /// Whether this is a child that was forked off: the driver's thread stayed with the parent.
@@ -290,10 +298,12 @@ impl Inner {
         self.keep.lock().signals = signals;
     }
 
-    /// Calls this with the signals that the shutdown hears, and with a lock held.
-    #[cfg(unix)]
-    pub(crate) fn with_signals<T>(&self, then: impl FnOnce(&mut Signals) -> T) -> T {
-        then(&mut self.keep.lock().signals)
+    /// Calls this with the signals that the shutdown hears, and with a lock held. `None`: it is held, in a forked child, which might
+    /// find it held for ever.
+    #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+    pub(crate) fn with_signals<T>(&self, then: impl FnOnce(&mut Signals) -> T) -> Option<T> {
+        let keep = if self.is_forked() { self.keep.try_lock() } else { Some(self.keep.lock()) };
+        keep.map(|mut keep| then(&mut keep.signals))
     }
 
     /// Signals do again what they did before.
@@ -329,7 +339,8 @@ impl Inner {
         let mut keep = self.keep.lock();
         // First: whoever has the report and drops the last handle lets go on the spot.
         keep.over = true;
-        let orphaned = keep.orphaned;
+        // Relaxed: the lock orders it.
+        let orphaned = self.orphaned.load(Ordering::Relaxed);
         drop(keep);
         self.tripwire();
         // A second one is a forked child's, who had it from before the fork.

@@ -20,10 +20,12 @@ struct Listener {
     /// The address of the handler that `ctrlc` has installed (on Windows 0). The crate can neither remove a handler nor take a second
     /// one: the first stays for good.
     handler: Option<usize>,
+    /// Whether SIGINT was ignored before that handler: without an owner it is ignored again.
+    ignored: bool,
     owner: Weak<Inner>,
 }
 
-static LISTENER: Mutex<Listener> = Mutex::new(Listener { handler: None, owner: Weak::new() });
+static LISTENER: Mutex<Listener> = Mutex::new(Listener { handler: None, ignored: false, owner: Weak::new() });
 
 /// Interrupts that one shutdown hears. Dropped, they have their default action again, by imitation.
 pub(crate) struct Installed;
@@ -47,9 +49,12 @@ impl Installed {
         if listener.owner.strong_count() > 0 {
             return Err(SignalError::Taken { signal: SIGINT });
         }
-        let handler = match listener.handler {
-            Some(handler) => handler,
-            None => *listener.handler.insert(install()?),
+        let handler = if let Some(handler) = listener.handler {
+            handler
+        } else {
+            let (handler, ignored) = install()?;
+            listener.ignored = ignored;
+            *listener.handler.insert(handler)
         };
         listener.owner = Arc::downgrade(inner);
         Ok((Self, handler))
@@ -60,12 +65,12 @@ pub(crate) fn failed(source: io::Error) -> SignalError {
     SignalError::Os { signal: SIGINT, source }
 }
 
-/// Installs the handler of `ctrlc`, for SIGINT only, and returns its address.
+/// Installs the handler of `ctrlc`, for SIGINT only. Returns its address, and whether SIGINT was ignored before.
 ///
 /// With its feature `termination`, which any crate of the program may switch on, it takes SIGTERM and SIGHUP as well, and does not say
 /// which signal came. So those get back the entries that they had. (A SIGTERM that arrives between the two counts as an interrupt.)
 #[cfg(unix)]
-fn install() -> Result<usize, SignalError> {
+fn install() -> Result<(usize, bool), SignalError> {
     let before = Disposition::of(SIGINT).map_err(failed)?;
     if !before.is_default() && !before.is_ignored() {
         return Err(SignalError::Taken { signal: SIGINT });
@@ -78,12 +83,12 @@ fn install() -> Result<usize, SignalError> {
     }
     handler?;
     run_on_alternate_stack(SIGINT).map_err(failed)?;
-    Disposition::of(SIGINT).map(|now| now.address()).map_err(failed)
+    Disposition::of(SIGINT).map(|now| (now.address(), before.is_ignored())).map_err(failed)
 }
 
 #[cfg(not(unix))]
-fn install() -> Result<usize, SignalError> {
-    set_handler().map(|()| 0)
+fn install() -> Result<(usize, bool), SignalError> {
+    set_handler().map(|()| (0, false))
 }
 
 fn set_handler() -> Result<(), SignalError> {
@@ -109,6 +114,7 @@ fn heard() {
     // Held while asking: an owner that goes away goes before, or has been asked.
     let listener = LISTENER.lock();
     let escalate = listener.owner.upgrade().map(|inner| (inner.trigger.ask(Reason::Interrupt).1, inner));
+    let ignored = listener.ignored;
     drop(listener);
     match escalate {
         Some((Escalate::Exit, _)) => exit_now(Outcome::Forced(Forced::Interrupt).exit_code(Reason::Interrupt).into()),
@@ -117,6 +123,7 @@ fn heard() {
             count_heard(SIGINT);
             inner.trigger.driver.notify();
         }
+        None if ignored => {}
         #[cfg(unix)]
         None => unheard(SIGINT),
         // STATUS_CONTROL_C_EXIT, as Windows' own handler has it.

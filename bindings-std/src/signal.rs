@@ -66,6 +66,8 @@ impl Signals {
         let heard = signals.hear(wanted, inner);
         #[cfg(unix)]
         let numbers = signals.numbers();
+        #[cfg(unix)]
+        let _ = inner.heard.set(numbers.clone());
         inner.keep_signals(signals);
         // One that was pending when the program began, on this thread or for the process, is heard now. (One that is pending on another
         // thread is that thread's.)
@@ -109,7 +111,7 @@ impl Signals {
 #[cfg(unix)]
 impl Signals {
     /// The numbers of the signals, for the mask of a thread.
-    pub(crate) fn numbers(&self) -> Vec<i32> {
+    fn numbers(&self) -> Vec<i32> {
         self.ears.iter().map(|ear| ear.signal).collect()
     }
 

@@ -8,7 +8,7 @@ use std::ptr;
 use libc::{c_int, c_void, siginfo_t};
 use signal_hook::low_level;
 
-use super::slot::{Passage, Slot, slot};
+use super::slot::{Entry, Passage, Replaced, Slot, slot};
 use crate::sync::Ordering;
 use crate::watchdog::exit_now;
 
@@ -202,60 +202,66 @@ pub(crate) fn is_heard_by_front(signal: c_int) -> bool {
 
 /// Installs `front` in place of an entry, and has it do from then on what that entry says, after the shutdown has heard.
 pub(super) fn take(signal: c_int, slot: &Slot, now: Disposition) -> io::Result<()> {
-    // Release pairs with the loads in `front` and `give_back`. The former entry is not freed: a handler may be using it. There are as
-    // many as there were handlers installed after ours.
-    let publish = |entry: Disposition| slot.newcomer.store(Box::into_raw(Box::new(entry.0)), Ordering::Release);
     // First: a delivery right after the exchange finds it.
-    publish(now);
+    let older = replace(slot, now, slot.replaced.load(Ordering::Relaxed));
     let before = Disposition::of_ours(front).install(signal)?;
     if before.address() != now.address() && !before.is(front) {
         if !before.is_handler() && now.is_handler() {
             // `system(3)` on another thread ignores the signal for a moment. It puts back what it has found, and the next look finds that.
+            slot.replaced.store(older, Ordering::Release); // as in `replace`
             before.install(signal)?;
             return Ok(());
         }
-        publish(before);
+        replace(slot, before, older);
     }
     Ok(())
 }
 
-/// Puts the entry that `take` has replaced back into the table, if `front` is still in its place.
-pub(super) fn give_back(signal: c_int, slot: &Slot) {
-    if let (Some(newcomer), Ok(now)) = (newcomer(slot), Disposition::of(signal)) {
-        if now.is(front) {
-            // It can only fail for a number that is no signal.
-            let _ = newcomer.install(signal);
-        }
-    }
+/// Has `front` follow an entry that has replaced `older`. Returns `older`.
+///
+/// The entries are not freed: a handler may be using one. There are as many as there were handlers installed after ours.
+fn replace(slot: &Slot, entry: Disposition, older: *mut Replaced) -> *mut Replaced {
+    let replaced = Box::into_raw(Box::new(Replaced { action: entry.0, older }));
+    // Release pairs with the acquire in `Slot::pass` and `give_back`. (Others write it only with the claim held, as this does.)
+    slot.replaced.store(replaced, Ordering::Release);
+    older
 }
 
-/// The entry that `take` has replaced.
-fn newcomer(slot: &Slot) -> Option<Disposition> {
-    // Acquire pairs with the release in `take`.
-    let entry = slot.newcomer.load(Ordering::Acquire);
-    // SAFETY: null, or from `Box::into_raw` in `take`, and never freed.
-    unsafe { entry.as_ref() }.copied().map(Disposition)
+/// Puts the entry that `take` has replaced last back into the table, if `front` is still in its place. `front` is then the one before it.
+pub(super) fn give_back(signal: c_int, slot: &Slot) {
+    let replaced = slot.replaced.load(Ordering::Acquire); // pairs with the release in `replace`
+    // SAFETY: null, or from `Box::into_raw` in `replace`, and never freed.
+    let Some(Replaced { action, older }) = (unsafe { replaced.as_ref() }) else { return };
+    if Disposition::of(signal).is_ok_and(|now| now.is(front)) {
+        // It can only fail for a number that is no signal.
+        let _ = Disposition(*action).install(signal);
+        slot.replaced.store(*older, Ordering::Release); // as in `replace`
+    }
 }
 
 /// The handler for a signal that another part of the program has a handler for, too. The shutdown hears first; then that handler is
-/// called. It may call this one, as the one before it: the second call does nothing.
+/// called. If that calls the one before it, which is `front`, the one that it had replaced is called, and so on.
 extern "C" fn front(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(slot) = slot(signal) else { return };
-    let entry = slot.pass();
-    if matches!(entry, Passage::Again) {
-        return;
-    }
-    if slot.is_armed() {
+    let passage = slot.pass();
+    if !matches!(passage, Passage::Again(_)) && slot.is_armed() {
         slot.hear(signal);
     }
-    match (newcomer(slot), entry) {
-        (Some(newcomer), Passage::First(_entry)) if newcomer.is_handler() => {
-            // SAFETY: it was in the table as the handler for this signal, and it is called on a delivery of this signal, with what the
-            // system has passed on.
-            unsafe { newcomer.call(signal, info, context) }
-        }
-        (Some(newcomer), _) if newcomer.is_default() => unheard(signal),
-        // It is ignored, or too many threads are here to call the other handler without calling it twice.
-        _ => {}
+    let (Passage::First(Entry(thread)) | Passage::Again(thread)) = &passage else {
+        // The other handlers are left out: they might be called twice.
+        return;
+    };
+    let replaced = thread.next.load(Ordering::Relaxed); // see `Thread`
+    // SAFETY: null, or from `Box::into_raw` in `replace`, and never freed. `Slot::pass` has acquired what it points to, and so what
+    // those point to that came before it.
+    let Some(Replaced { action, older }) = (unsafe { replaced.as_ref() }) else { return unheard(signal) };
+    thread.next.store(*older, Ordering::Relaxed);
+    let entry = Disposition(*action);
+    if entry.is_handler() {
+        // SAFETY: it was in the table as the handler for this signal, and it is called on a delivery of this signal, with what the system
+        // has passed on.
+        unsafe { entry.call(signal, info, context) };
+    } else if entry.is_default() {
+        unheard(signal);
     }
 }

@@ -37,10 +37,10 @@ pub(super) struct Slot {
     pub(super) heard: AtomicU32,
     /// The address of the handler that hears for the shutdown, as `handlers` has installed or found it.
     pub(super) ours: AtomicUsize,
-    /// The entry that `front` has replaced, and follows after the shutdown has heard; null if there is none. Never freed.
-    pub(super) newcomer: AtomicPtr<libc::sigaction>,
-    /// The threads that are in `front`: `pthread_self()`, plus 1 if the delivery was counted.
-    threads: [AtomicUsize; THREADS],
+    /// The entry that `front` has replaced last, and follows after the shutdown has heard; null if there is none. Never freed.
+    pub(super) replaced: AtomicPtr<Replaced>,
+    /// The threads that are in `front`.
+    threads: [Thread; THREADS],
 }
 
 static SLOTS: [Slot; SIGNALS] = [const { Slot::new() }; SIGNALS];
@@ -97,8 +97,8 @@ impl Slot {
             line: super::bell::Line::new(),
             heard: AtomicU32::new(0),
             ours: AtomicUsize::new(0),
-            newcomer: AtomicPtr::new(ptr::null_mut()),
-            threads: [const { AtomicUsize::new(0) }; THREADS],
+            replaced: AtomicPtr::new(ptr::null_mut()),
+            threads: [const { Thread::new() }; THREADS],
         }
     }
 
@@ -178,31 +178,60 @@ impl Slot {
 
     /// Returns whether the delivery that the calling thread handles was not counted yet.
     fn count_delivery(&self) -> bool {
-        let thread = this_thread();
-        // Relaxed, all accesses to `threads`: only the thread itself acts on its own entry.
-        for entry in &self.threads {
-            match entry.load(Ordering::Relaxed) {
-                own if own == thread => entry.store(thread + 1, Ordering::Relaxed),
-                own if own == thread + 1 => return false,
-                _ => continue,
+        let id = this_thread();
+        if let Some(thread) = self.threads.iter().find(|thread| thread.is(id)) {
+            if thread.counted.swap(true, Ordering::Relaxed) {
+                return false;
             }
-            break;
         }
-        // Relaxed: `handlers` compares it with an earlier value. No other memory depends on it.
+        // Relaxed: `Ear` compares it with an earlier value. No other memory depends on it.
         self.heard.fetch_add(1, Ordering::Relaxed);
         true
     }
 
-    /// Enters the calling thread as one that is in `front`.
+    /// Says what a call of `front` on the calling thread is.
     pub(super) fn pass(&self) -> Passage<'_> {
-        let thread = this_thread();
-        let is = |entry: &&AtomicUsize| entry.load(Ordering::Relaxed) & !1 == thread;
-        if self.threads.iter().any(|entry| is(&entry)) {
-            return Passage::Again;
+        let id = this_thread();
+        if let Some(thread) = self.threads.iter().find(|thread| thread.is(id)) {
+            return Passage::Again(thread);
         }
-        let free =
-            |entry: &&AtomicUsize| entry.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        self.threads.iter().find(free).map_or(Passage::Crowded, |entry| Passage::First(Entry(entry)))
+        let free = |thread: &&Thread| thread.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let Some(thread) = self.threads.iter().find(free) else { return Passage::Crowded };
+        thread.counted.store(false, Ordering::Relaxed);
+        // Acquire pairs with the release in `handlers::take`: what the pointer points to is seen.
+        thread.next.store(self.replaced.load(Ordering::Acquire), Ordering::Relaxed);
+        Passage::First(Entry(thread))
+    }
+}
+
+/// An entry of the system's table that `front` has replaced.
+pub(super) struct Replaced {
+    pub(super) action: libc::sigaction,
+    /// The entry that it had replaced before.
+    pub(super) older: *mut Replaced,
+}
+
+/// A thread that is in `front`. Relaxed, all accesses: but for a free `id`, only the thread itself acts on it.
+pub(super) struct Thread {
+    /// `this_thread()`; 0 if it is free.
+    id: AtomicUsize,
+    /// The delivery was counted.
+    counted: AtomicBool,
+    /// The entry that the next call of `front` for this delivery follows.
+    pub(super) next: AtomicPtr<Replaced>,
+}
+
+impl Thread {
+    const fn new() -> Self {
+        Self {
+            id: AtomicUsize::new(0),
+            counted: AtomicBool::new(false),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    fn is(&self, id: usize) -> bool {
+        self.id.load(Ordering::Relaxed) == id
     }
 }
 
@@ -210,26 +239,26 @@ impl Slot {
 pub(super) enum Passage<'a> {
     /// The first for this delivery. The entry is held until it returns.
     First(Entry<'a>),
-    /// The other part's handler has called the one before it, which is `front`.
-    Again,
+    /// Another part's handler has called the one before it, which is `front`.
+    Again(&'a Thread),
     /// Too many threads handle the signal to tell whether it is the first.
     Crowded,
 }
 
-/// A thread's entry, given back when dropped.
-pub(super) struct Entry<'a>(&'a AtomicUsize);
+/// A thread's place, given back when dropped.
+pub(super) struct Entry<'a>(pub(super) &'a Thread);
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.0.store(0, Ordering::Relaxed); // see `count_delivery`
+        self.0.id.store(0, Ordering::Relaxed);
     }
 }
 
-/// A number for the calling thread. It is even, and not 0.
+/// A number for the calling thread, which is not 0.
 ///
 /// On the systems that this is built for it is the address of a structure of the C library's. Async-signal-safe (POSIX 2024, 2.4.3).
 #[allow(clippy::cast_possible_truncation, reason = "an address, on 32-bit systems too")]
 fn this_thread() -> usize {
     // SAFETY: it has no preconditions.
-    (unsafe { libc::pthread_self() }) as usize & !1
+    (unsafe { libc::pthread_self() }) as usize
 }
