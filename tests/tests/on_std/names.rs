@@ -73,7 +73,7 @@ fn p7_a_task_that_blocks_a_thread_is_named_with_that_thread() {
         has_begun.recv().unwrap();
         let report = over(&clock, &shutdown, || ());
         assert_eq!(named(&report), [("blocks", "admits", Some("polls last"), AtEnd::StillHeld)]);
-        assert!(report.to_string().contains(", thread \"admits\", last on thread \"polls last\""), "{report}");
+        assert!(report.to_string().contains(", on thread \"admits\", last on thread \"polls last\""), "{report}");
         drop(go);
         blocked.join().unwrap();
     });
