@@ -223,11 +223,7 @@ pub(super) struct Thread {
 
 impl Thread {
     const fn new() -> Self {
-        Self {
-            id: AtomicUsize::new(0),
-            counted: AtomicBool::new(false),
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
+        Self { id: AtomicUsize::new(0), counted: AtomicBool::new(false), next: AtomicPtr::new(ptr::null_mut()) }
     }
 
     fn is(&self, id: usize) -> bool {
