@@ -39,10 +39,13 @@ pub(crate) use slot::{Claim, count_heard};
 /// The signals that a program asked to hear, and how.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
+    #[cfg(unix)]
     pub(crate) signals: Vec<i32>,
     /// Even those that were ignored on purpose when the program began.
+    #[cfg(unix)]
     pub(crate) ignored: bool,
     /// Our handler is installed again when another part of the program has installed one.
+    #[cfg(unix)]
     pub(crate) take_back: bool,
     #[cfg(any(windows, feature = "ctrlc"))]
     pub(crate) ctrl_c: bool,
@@ -150,7 +153,9 @@ pub(crate) fn raise(signal: u8) {
 /// Two steps of a drop, with a signal between them that a test sends. If the steps are in the wrong order, it is swallowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Between {
+    #[cfg(unix)]
     ArmedAndUnregistered,
+    #[cfg(unix)]
     UnregisteredAndClaim,
     OrphanedAndLetGo,
 }
