@@ -241,7 +241,7 @@ impl<S: From<Shutdown>> Builder<S> {
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let reserved = self.stages.iter().map(Stage::reserved).collect();
         let hooks = Hooks::new(self.stages);
-        let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), &plan, reserved, hooks));
+        let inner = Arc::new(Inner::new(Trigger::new(clock, self.escalation), plan, reserved, hooks));
         match start(&inner, &self.wanted, self.watchdog, self.observers) {
             Ok(()) => {
                 inner.check_signals();

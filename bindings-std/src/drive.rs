@@ -112,7 +112,7 @@ impl<'a> Drive<'a> {
         let began = inner.trigger.asked_at();
         Self {
             inner,
-            sequence: Sequence::new(inner.plan),
+            sequence: Sequence::new(*inner.plan),
             observers,
             began,
             now: began,

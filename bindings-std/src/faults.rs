@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use winddown_core::{Event, OnFailure, Reason};
+use winddown_core::{Event, OnFailure};
 
 use crate::inner::Inner;
 use crate::observe::Notice;
 use crate::report::{Failure, Panics, Part};
-#[cfg(unix)]
-use crate::signal::{Signals, Taken};
 use crate::sync::{Arc, Mutex};
 
 /// The faults up to now.
@@ -82,7 +80,7 @@ impl Inner {
     }
 
     /// Has the observers told of a fault, even before a wind-down.
-    fn tell_fault(&self, event: Event, what: &str) {
+    pub(crate) fn tell_fault(&self, event: Event, what: &str) {
         let observers = self.observers.lock();
         match &*observers {
             // No wind-down is under way.
@@ -92,46 +90,4 @@ impl Inner {
         drop(observers);
         self.trigger.driver.notify();
     }
-
-    /// Looks whether another part of the program has installed a handler for a signal that this shutdown listens to, and tells.
-    pub(crate) fn check_signals(&self) {
-        // No signals come in an exploration.
-        #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
-        for Taken { signal, back } in self.with_signals(Signals::check).unwrap_or_default() {
-            if back {
-                self.faults.note("signals", || {
-                    let name = signal_name(signal);
-                    format!(
-                        "{name}: another handler was installed after `build`; it is now called after this library's"
-                    )
-                });
-            } else {
-                let signal = u8::try_from(signal).unwrap_or_default();
-                self.tell_fault(Event::SignalTaken { signal }, &taken(signal.into()));
-            }
-        }
-        #[cfg(not(all(unix, not(any(winddown_loom, winddown_shuttle)))))]
-        let _ = self;
-    }
-
-    /// The signals that were not heard because of another part's handler.
-    pub(crate) fn signal_failures(&self) -> Vec<Failure> {
-        #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
-        let deaf = self.with_signals(|signals| signals.deaf_to()).unwrap_or_default();
-        #[cfg(not(all(unix, not(any(winddown_loom, winddown_shuttle)))))]
-        let deaf = Vec::new();
-        deaf.into_iter().map(|signal| Failure { part: Part::Signal, what: taken(signal) }).collect()
-    }
-}
-
-fn signal_name(signal: i32) -> String {
-    u8::try_from(signal).map_or_else(|_| format!("signal {signal}"), |number| Reason::Signal(number).to_string())
-}
-
-fn taken(signal: i32) -> String {
-    let name = signal_name(signal);
-    format!(
-        "{name}: another part of the program installed a handler after `build`. Unless that calls the handler before it, this \
-         shutdown does not hear {name}. Install it before `build`, or use `Builder::take_signals_back`"
-    )
 }

@@ -64,7 +64,8 @@ pub(crate) struct Inner {
     /// What goes with the reason.
     pub(crate) message: Mutex<Option<Cow<'static, str>>>,
     pub(crate) chosen_code: ChosenCode,
-    pub(crate) plan: Plan,
+    /// Boxed, because it is larger than all the rest, and an `Inner` is made on a stack.
+    pub(crate) plan: Box<Plan>,
     /// For each stage.
     pub(crate) reserved: Vec<Reserved>,
     /// Taken by whoever drives, when there is something to drive.
@@ -132,7 +133,7 @@ fn drop_alone<T>(value: T) {
 }
 
 impl Inner {
-    pub(crate) fn new(trigger: Trigger, plan: &Plan, reserved: Vec<Reserved>, hooks: Hooks) -> Self {
+    pub(crate) fn new(trigger: Trigger, plan: Box<Plan>, reserved: Vec<Reserved>, hooks: Hooks) -> Self {
         let gate = || Gate::with_notify(ThreadStripes::new(), Bell(trigger.driver.clone()));
         Self {
             #[expect(clippy::large_stack_arrays, reason = "once, on its way to the heap")]
@@ -156,7 +157,7 @@ impl Inner {
             watchdog: OnceLock::new(),
             message: Mutex::new(None),
             chosen_code: ChosenCode::default(),
-            plan: *plan,
+            plan,
             reserved,
             observers: Mutex::new(None),
             report: OnceLock::new(),

@@ -3,6 +3,8 @@
 //!
 //! Unsafe code of this crate is in the files of this folder, in `fork` and in `sockopt`, each use with its reason.
 
+#![cfg_attr(any(winddown_loom, winddown_shuttle), allow(dead_code, reason = "no signals come in an exploration"))]
+
 use crate::SignalError;
 use crate::inner::Inner;
 #[cfg(any(windows, feature = "ctrlc"))]
@@ -26,6 +28,8 @@ mod mask;
 mod slot;
 #[cfg(all(test, unix, not(any(winddown_loom, winddown_shuttle))))]
 mod tests;
+#[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
+mod watch;
 
 #[cfg(unix)]
 pub(crate) use ear::Ear;
@@ -165,5 +169,17 @@ impl Between {
         #[cfg(all(test, unix, not(any(winddown_loom, winddown_shuttle))))]
         tests::reach(self);
         let _ = self;
+    }
+}
+
+/// No handlers are looked for where there are none, and in an exploration no signals come.
+#[cfg(not(all(unix, not(any(winddown_loom, winddown_shuttle)))))]
+impl Inner {
+    #[expect(clippy::unused_self, reason = "with handlers it is used")]
+    pub(crate) fn check_signals(&self) {}
+
+    #[expect(clippy::unused_self, reason = "with handlers it is used")]
+    pub(crate) fn signal_failures(&self) -> Vec<crate::report::Failure> {
+        Vec::new()
     }
 }

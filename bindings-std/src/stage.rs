@@ -125,7 +125,7 @@ impl fmt::Debug for Stage {
 }
 
 /// Names to numbers, and what core says of them back to names.
-pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError> {
+pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Box<Plan>, BuildError> {
     let index = |name: &str| stages.iter().position(|stage| stage.name == name);
     let mut numbered = Vec::with_capacity(stages.len());
     if stages.len() > winddown_core::MAX_STAGES {
@@ -146,7 +146,7 @@ pub(crate) fn plan(budget: Budget, stages: &[Stage]) -> Result<Plan, BuildError>
         numbered.push(plan);
     }
     let name = |number: usize| stages[number].name.clone().into_owned();
-    Plan::new(budget, &numbered).map_err(|error| match error {
+    Plan::new(budget, &numbered).map(Box::new).map_err(|error| match error {
         PlanError::ZeroLimit { stage } => BuildError::ZeroLimit(name(stage)),
         PlanError::Cycle { ring } => {
             BuildError::Cycle((0..stages.len()).filter(|number| ring & 1 << number != 0).map(name).collect())
