@@ -51,7 +51,10 @@ fn a_token_against_the_trigger() {
 #[test]
 fn a_deadline_against_the_trigger() {
     explore(Some(1), || {
-        let shutdown = shutdown();
+        let clock = ManualClock::new();
+        // A time that is not known yet is not the time of the trigger.
+        clock.advance(SECOND);
+        let shutdown = shutdown_by(&clock);
         let token = shutdown.token();
         let asker = thread::spawn(move || {
             let (is_shutting_down, before) = (token.should_stop(), Instant::now());
