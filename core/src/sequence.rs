@@ -270,6 +270,12 @@ impl Sequence {
         let (critical, high) = at_work(observed);
         let high_counts = high > 0 && !self.high_late;
         let overdue = forced || observed.drain_ended || self.now >= self.drain_until;
+        let expired = self.expired;
+        let has_time = |since: &Duration| expired.is_none_or(|expired| *since > expired);
+        if observed.drain_ended && !self.late_closed && observed.awaited.as_ref().is_some_and(has_time) {
+            // A request that had begun to arrive is cut.
+            self.at_least(Outcome::Forced(Forced::Drain));
+        }
         // First of all: idle connections are told of the end before it comes.
         if observed.connected && !self.lingered && self.now >= self.linger_until {
             self.lingered = true;
@@ -279,7 +285,7 @@ impl Sequence {
         let expects = !overdue && !self.late_closed;
         let lingering = expects && observed.connected && self.now < self.lingers_until();
         let head = self.plan.budget().head;
-        let awaited = observed.awaited.filter(|&since| expects && self.expired.is_none_or(|expired| since > expired));
+        let awaited = observed.awaited.filter(|since| expects && has_time(since));
         let head_until = awaited.map(|since| since.saturating_add(head));
         if let (Some(since), false) = (awaited, observed.attending || head_until > Some(self.now)) {
             self.expired = Some(since.max(self.now.saturating_sub(head)));

@@ -26,3 +26,9 @@ fn closures_and_futures_that_own_a_token_go_with_the_last_handle() {
 fn tasks_that_wait_for_a_token_go_with_the_last_handle() {
     assert_leaks_nothing(&["task", "tracked task"]);
 }
+
+/// A handler may be using an entry that the library's has replaced, so none is freed.
+#[test]
+fn shutdowns_that_are_built_behind_the_same_handler_share_what_they_keep_of_it() {
+    assert_leaks_nothing(&["signals"]);
+}

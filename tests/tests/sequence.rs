@@ -218,6 +218,20 @@ fn p3_an_awaited_connection_is_waited_for_until_its_head_time_is_over() {
     assert_eq!(driven.at(secs(5))[..3], [EndIncomplete, CloseLate, Reach(Closing)]);
 }
 
+/// An interrupt that ends the drain cuts a request that has begun to arrive. One whose head time is over is not waited for any more.
+#[test]
+fn an_interrupt_that_cuts_an_awaited_request_ends_with_130() {
+    for (at, expected) in [(ms(3_000), Outcome::Forced(Forced::Drain)), (ms(4_000), Outcome::Clean)] {
+        let mut driven = Driven::begun(budget().head(secs(1)), &[], Duration::ZERO, TERM);
+        driven.observed.awaited = Some(ms(2_600));
+        driven.in_flight(1, 0, 0);
+        assert!(driven.at(at).iter().all(|&step| step != Reach(Closing)));
+        driven.in_flight(0, 0, 0);
+        driven.observed.drain_ended = true;
+        assert_eq!(outcome(&driven.at(at)), expected);
+    }
+}
+
 /// P5: awaited connections hold no drain beyond its deadline, and are not late.
 #[test]
 fn p5_the_head_time_is_cut_to_the_drain() {

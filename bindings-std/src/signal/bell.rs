@@ -1,7 +1,7 @@
 //! Wakes the driver from a handler, on systems without a system call that does so and is legal there: through a pipe and a thread.
 //! Not here: what the handler does besides (`slot`).
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -28,7 +28,7 @@ impl Line {
     pub(super) fn write(&self) {
         // Relaxed: the pipe is opened before a handler is installed, and closed when none runs (`Slot::stop_listening`).
         let pipe = self.pipe.load(Ordering::Relaxed);
-        // Acquire and release pair with the store in `Bell::new`: the thread wakes the driver after what the handler did before.
+        // Acquire and release pair with the swap in `Bell::new`: the thread wakes the driver after what the handler did before.
         if pipe >= 0 && !self.written.swap(true, Ordering::AcqRel) {
             // SAFETY: the descriptor is open, and the buffer is one byte long.
             unsafe { libc::write(pipe, b"!".as_ptr().cast(), 1) };
@@ -55,10 +55,18 @@ impl Bell {
         let driver = inner.trigger.driver.clone();
         slot.line.set(pipe.as_raw_fd());
         let listen = move || {
-            // Until the other end is closed.
-            while matches!(reader.read(&mut [0]), Ok(1)) {
-                slot.line.written.store(false, Ordering::Release); // see `write`
-                driver.notify();
+            loop {
+                match reader.read(&mut [0]) {
+                    Ok(1) => {
+                        // A handler that finds the word set writes nothing. So this has to see it, and acquire what that did before.
+                        slot.line.written.swap(false, Ordering::AcqRel); // see `write`
+                        driver.notify();
+                    }
+                    // Another part's handler, without `SA_RESTART`, ran on this thread.
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    // The other end is closed.
+                    _ => break,
+                }
             }
         };
         let bell = Self { slot, _pipe: pipe };

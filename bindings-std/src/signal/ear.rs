@@ -21,7 +21,9 @@ pub(crate) struct Ear {
     /// Wakes the driver where a handler may not.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     _bell: super::bell::Bell,
-    /// The handler of another part that was reported: its address, and how often the signal had been heard then.
+    /// How often the signal had been heard when no handler of another part was seen last.
+    heard: u32,
+    /// The handler of another part that was reported: its address, and `heard` then.
     reported: Option<(usize, u32)>,
     // Given back last.
     claim: Claim,
@@ -46,6 +48,7 @@ impl Ear {
             action: Some(action),
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             _bell: bell,
+            heard: slot.heard.load(Ordering::Relaxed), // see `Slot::hear`
             reported: None,
             claim,
         };
@@ -69,6 +72,7 @@ impl Ear {
             action: None,
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             _bell: bell,
+            heard: slot.heard.load(Ordering::Relaxed), // see `Slot::hear`
             reported: None,
             claim,
         };
@@ -81,16 +85,21 @@ impl Ear {
     /// Returns the handler that another part of the program has installed since, if this was not reported yet.
     pub(super) fn check(&mut self) -> Option<Disposition> {
         let slot = self.claim.slot();
-        let foreign = handlers::foreign(self.signal, slot)?;
+        // Before the look: a delivery that the other handler has passed on already is not in this count.
+        let heard = slot.heard.load(Ordering::Relaxed); // see `Slot::hear`
+        let Some(foreign) = handlers::foreign(self.signal, slot) else {
+            self.heard = heard;
+            return None;
+        };
         let news = self.reported.is_none_or(|(address, _)| address != foreign.address());
         if news {
-            self.reported = Some((foreign.address(), slot.heard.load(Ordering::Relaxed))); // see `Slot::hear`
+            self.reported = Some((foreign.address(), self.heard));
         }
         news.then_some(foreign)
     }
 
-    /// Whether a handler of another part has kept the signal from the shutdown, as far as is known: it is still there, and since it
-    /// was seen the shutdown has not heard.
+    /// Whether a handler of another part has kept the signal from the shutdown, as far as is known: it is still there, and the shutdown
+    /// has not heard since the last look that did not see it.
     pub(super) fn is_deaf(&self) -> bool {
         let slot = self.claim.slot();
         let silent = self.reported.is_some_and(|(_, heard)| slot.heard.load(Ordering::Relaxed) == heard);

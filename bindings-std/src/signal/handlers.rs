@@ -8,7 +8,7 @@ use std::ptr;
 use libc::{c_int, c_void, siginfo_t};
 use signal_hook::low_level;
 
-use super::slot::{Entry, Passage, Replaced, Slot, slot};
+use super::slot::{Entry, Passage, Replaced, SIGNALS, Slot, slot};
 use crate::sync::Ordering;
 use crate::watchdog::exit_now;
 
@@ -107,6 +107,16 @@ impl Disposition {
             let handler = unsafe { mem::transmute::<usize, Handler>(self.address()) };
             handler(signal, info, context);
         }
+    }
+
+    /// Whether the two say the same, but for what the C library adds to an entry.
+    fn is_like(&self, other: &Self) -> bool {
+        let blocks = |entry: &Self, signal: usize| {
+            // SAFETY: the set is initialised, as part of a whole entry. A number that is no signal is refused, with -1 for both.
+            c_int::try_from(signal).map(|signal| unsafe { libc::sigismember(&raw const entry.0.sa_mask, signal) })
+        };
+        let handler = |entry: &Self| (entry.address(), entry.0.sa_flags);
+        handler(self) == handler(other) && (1..SIGNALS).all(|signal| blocks(self, signal) == blocks(other, signal))
     }
 
     fn is(&self, handler: Handler) -> bool {
@@ -219,9 +229,14 @@ pub(super) fn take(signal: c_int, slot: &Slot, now: Disposition) -> io::Result<(
 
 /// Has `front` follow an entry that has replaced `older`. Returns `older`.
 ///
-/// The entries are not freed: a handler may be using one. There are as many as there were handlers installed after ours.
+/// The entries are not freed: a handler may be using one. There are as many as there were handlers installed after ours: a shutdown that
+/// is built behind the same handler as the one before it uses that one's entry.
 fn replace(slot: &Slot, entry: Disposition, older: *mut Replaced) -> *mut Replaced {
-    let replaced = Box::into_raw(Box::new(Replaced { action: entry.0, older }));
+    // Relaxed: written as `replaced` is.
+    let spare = slot.spare.load(Ordering::Relaxed);
+    // SAFETY: as in `give_back`, which has put it there.
+    let same = unsafe { spare.as_ref() }.is_some_and(|it| it.older == older && Disposition(it.action).is_like(&entry));
+    let replaced = if same { spare } else { Box::into_raw(Box::new(Replaced { action: entry.0, older })) };
     // Release pairs with the acquire in `Slot::pass` and `give_back`. (Others write it only with the claim held, as this does.)
     slot.replaced.store(replaced, Ordering::Release);
     older
@@ -235,6 +250,7 @@ pub(super) fn give_back(signal: c_int, slot: &Slot) {
     if Disposition::of(signal).is_ok_and(|now| now.is(front)) {
         // It can only fail for a number that is no signal.
         let _ = Disposition(*action).install(signal);
+        slot.spare.store(replaced, Ordering::Relaxed); // see `replace`
         slot.replaced.store(*older, Ordering::Release); // as in `replace`
     }
 }

@@ -15,7 +15,7 @@ use crate::sync::{Arc, Ordering};
 use crate::watchdog::exit_now;
 
 /// Signal numbers are below this on every system that this code is built for (`_NSIG` is 65 on Linux, 33 or less on the BSDs).
-const SIGNALS: usize = 65;
+pub(super) const SIGNALS: usize = 65;
 
 /// The most threads that handle one signal at the same time and are told apart. On one more the handler of `front` does not call
 /// the other part's.
@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub(super) ours: AtomicUsize,
     /// The entry that `front` has replaced last, and follows after the shutdown has heard; null if there is none. Never freed.
     pub(super) replaced: AtomicPtr<Replaced>,
+    /// The entry that was given back last; null if none was. Used again if the next one says the same.
+    pub(super) spare: AtomicPtr<Replaced>,
     /// The threads that are in `front`.
     threads: [Thread; THREADS],
 }
@@ -98,6 +100,7 @@ impl Slot {
             heard: AtomicU32::new(0),
             ours: AtomicUsize::new(0),
             replaced: AtomicPtr::new(ptr::null_mut()),
+            spare: AtomicPtr::new(ptr::null_mut()),
             threads: [const { Thread::new() }; THREADS],
         }
     }

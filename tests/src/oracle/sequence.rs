@@ -155,6 +155,10 @@ impl<'a> Witness<'a> {
         if self.cuts_last_call_short(observed) && (!is_empty(observed) || observed.attending) {
             self.at_least(Outcome::Forced(Forced::Drain));
         }
+        let begun = observed.awaited.is_some_and(|since| Some(since) > self.expired);
+        if self.is_draining() && !self.late_closed && observed.drain_ended && begun {
+            self.at_least(Outcome::Forced(Forced::Drain));
+        }
         match step {
             Step::Wait(until) => {
                 self.waits(observed, until.expect("begun"));

@@ -153,6 +153,8 @@ fn a_handler_from_after_the_build_is_told_or_put_behind_the_library_s() {
         | | after=sigaction:TERM              | TERM     | by SIGTERM, code 0, taken: SIGTERM, other code heard 1
         | | after=sigaction:TERM              | INT      | by SIGINT, code 10, taken: SIGTERM, failed: Signal, other code heard 0
         | | after=ctrlc:INT                   | INT TERM | by SIGTERM, code 10, taken: SIGINT, failed: Signal, other code heard 1
+        | | running=sigaction:TERM            | TERM     | by SIGTERM, code 0, taken: SIGTERM, other code heard 1
+        | | running=signal:TERM               | TERM INT | by SIGINT, code 10, taken: SIGTERM, failed: Signal, other code heard 1
         | | draining=signal:TERM              | INT      | by SIGINT, code 10, taken: SIGTERM, failed: Signal, other code heard 0
         | | draining=sigaction:TERM           | INT      | by SIGINT, code 10, taken: SIGTERM, failed: Signal, other code heard 0
         | | take-back after=signal-hook:TERM  | TERM     | by SIGTERM, code 0, other code heard 1

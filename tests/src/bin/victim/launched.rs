@@ -5,7 +5,7 @@
 //! | `ctrl-c` | hears Ctrl-C through the crate `ctrlc`, instead of SIGTERM and SIGINT |
 //! | `HUP`, `TERM`, ... | hears this signal, too |
 //! | `hear-ignored`, `take-back` | asks the builder for it |
-//! | `before=`, `after=`, `draining=` | other code handles the signal since before the build, after it, or the trigger: `KIND:SIGNAL` (`newcomer`) |
+//! | `before=`, `after=`, `running=`, `draining=` | other code handles the signal since before the build, after it, in `run`, or after the trigger: `KIND:SIGNAL` (`newcomer`) |
 //! | `forked` | a child that is forked off after the build runs the wind-down |
 //! | `dropped` | drops the shutdown, and runs another one that hears SIGUSR1 only |
 //! | `full-stack` | SIGTERM comes to a thread with a full stack |
@@ -60,13 +60,14 @@ pub(crate) fn launched(options: &[String]) -> Result<ExitCode, Anything> {
         give_up_later();
     }
     let late = newcomer("draining").map(|what| install_while_draining(&shutdown, what));
-    let told = tell_that_it_runs(if option("take-back") { wanted.clone() } else { Vec::new() })?;
+    let takes_back = if option("take-back") { wanted.clone() } else { Vec::new() };
+    let told = tell_that_it_runs(takes_back, newcomer("running").map(str::to_owned))?;
     if option("full-stack") {
         signals::raise_on_a_full_stack(libc::SIGTERM);
     }
     let exit = shutdown.run();
     OVER.store(true, Ordering::Relaxed);
-    told.join().expect("no panic");
+    others.extend(told.join().expect("no panic"));
     if let Some(late) = late {
         others.push(late.join().expect("no panic"));
     }
@@ -139,8 +140,11 @@ fn install_while_draining(shutdown: &Shutdown, what: &str) -> thread::JoinHandle
 static OVER: AtomicBool = AtomicBool::new(false);
 
 /// Has a thread say "ready" and the process number, once the calling thread sleeps in `run()` or it is over. That thread waits for the
-/// library to take these signals back, too.
-fn tell_that_it_runs(takes_back: Vec<i32>) -> Result<thread::JoinHandle<()>, Anything> {
+/// library to take these signals back, too, and then installs a newcomer.
+fn tell_that_it_runs(
+    takes_back: Vec<i32>,
+    newcomer: Option<String>,
+) -> Result<thread::JoinHandle<Option<Newcomer>>, Anything> {
     // As the program sees it that reads this, which is perhaps in another namespace.
     let process = fs::read_link("/proc/self")?;
     let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self")?);
@@ -150,7 +154,9 @@ fn tell_that_it_runs(takes_back: Vec<i32>) -> Result<thread::JoinHandle<()>, Any
         while !is_there() && !OVER.load(Ordering::Relaxed) {
             thread::yield_now();
         }
+        let newcomer = newcomer.map(|what| Newcomer::install(&what).expect("it can be installed"));
         println!("ready {}", process.display());
+        newcomer
     }))
 }
 

@@ -6,12 +6,12 @@ use std::future::pending;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use winddown::{Connection, Notice, Shutdown, Stage, Token};
-use winddown_tests::sys::Counting;
+use winddown_tests::sys::{Counting, signals};
 
 use crate::Anything;
 
@@ -19,7 +19,7 @@ use crate::Anything;
 const SLACK: usize = 4096;
 
 /// The parts by their names. Each function builds and drops one shutdown.
-const KINDS: [(&str, fn()); 9] = [
+const KINDS: [(&str, fn()); 10] = [
     ("hook", || own(|shutdown, token| shutdown.hook("close", move || drop(token)).expect("it is there"))),
     ("async hook", || {
         own(|shutdown, token| shutdown.async_hook("close", async move { drop(token) }).expect("it is there"));
@@ -54,6 +54,7 @@ const KINDS: [(&str, fn()); 9] = [
         });
     }),
     ("observer", observer),
+    ("signals", signals_behind_a_handler),
 ];
 
 /// What is returned is dropped after the last handle.
@@ -72,6 +73,17 @@ fn observer() {
     let observer = move |_: &Notice| drop(theirs.lock().expect("no panic").take());
     let shutdown = Shutdown::builder().observer(observer).build().expect("a shutdown");
     *place.lock().expect("no panic") = Some(shutdown.token());
+}
+
+/// Other code has replaced the library's handler of the first round.
+fn signals_behind_a_handler() {
+    static FIRST: Once = Once::new();
+    let build = || Shutdown::builder().signal(libc::SIGUSR1).build().expect("a shutdown");
+    FIRST.call_once(|| {
+        drop(build());
+        signals::handle(libc::SIGUSR1).expect("it can be handled");
+    });
+    drop(build());
 }
 
 /// A waker that does nothing.
