@@ -233,9 +233,12 @@ impl<S: From<Shutdown>> Builder<S> {
     ///
     /// # Errors
     ///
-    /// Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the
-    /// budget; a time to [hand back](Budget::hand_back) that is longer than the drain can be; a signal that cannot be listened to; a thread that cannot be started. A signal that came meanwhile is not lost: it comes
-    /// again, with the action it had before.
+    /// - Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the budget.
+    /// - A time to [hand back](Budget::hand_back) that is longer than the drain can be.
+    /// - A signal that cannot be listened to.
+    /// - A thread that cannot be started.
+    ///
+    /// A signal that came meanwhile is not lost: it comes again, with the action it had before.
     pub fn build(self) -> Result<S, BuildError> {
         let plan = stage::plan(self.budget_with_flush(), &self.stages)?;
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);

@@ -25,6 +25,9 @@ use crate::sync::Arc;
 /// After so many panics the driver gives up, and ends the wind-down at once.
 const MOST_PANICS: usize = 100;
 
+/// The driver looks at the clock this often, so that it sees a stop of the process that ended before anything was due.
+const BEAT: Duration = Duration::from_millis(250);
+
 /// So many stragglers the driver sorts itself.
 const FEW: usize = 64;
 
@@ -195,6 +198,7 @@ impl<'a> Drive<'a> {
                 inner.trigger.clock.wait(&inner.trigger.driver, key, None);
             }
             Step::Wait(until) => {
+                let until = self.with_beat(until);
                 self.wakes_by = until.unwrap_or(Duration::MAX);
                 inner.trigger.clock.wait(&inner.trigger.driver, key, until);
             }
@@ -214,6 +218,12 @@ impl<'a> Drive<'a> {
         }
         inner.tripwire();
         None
+    }
+
+    /// Returns when the driver looks at the clock again, given when something is due. A test's clock stops no process.
+    fn with_beat(&self, due: Option<Duration>) -> Option<Duration> {
+        let beat = (!self.inner.trigger.clock.is_manual()).then(|| self.now.saturating_add(BEAT));
+        due.into_iter().chain(beat).min()
     }
 
     /// Takes in the hooks that have ended, and the triggers that have joined.
@@ -247,7 +257,8 @@ impl<'a> Drive<'a> {
             let mut in_flight = if draining { self.inner.in_flight() } else { InFlight::NONE };
             in_flight.critical += if draining { self.inner.gate_at(Inner::LATE).in_flight() } else { 0 };
             let at = self.now.saturating_sub(self.began);
-            self.cuts.push(Cut { by, at, in_flight, stages: Vec::new() });
+            let kickers = if draining { self.inner.kickers.pending() } else { 0 };
+            self.cuts.push(Cut { by, at, in_flight, kickers, stages: Vec::new() });
         }
     }
 

@@ -30,7 +30,9 @@ impl Drive<'_> {
         // The observers hear the names of those that were late, and what wakers said: half of the time is for that.
         let has_names = self.called || self.late != InFlight::NONE;
         let is_asked = !self.observers.are_done();
-        let is_told = || !(has_names && inner.is_attending() || is_asked && inner.is_waking());
+        self.observers.ask_to_catch_up();
+        let is_known = || self.observers.have_caught_up() && !inner.is_waking();
+        let is_told = || !(has_names && inner.is_attending() || is_asked && !is_known());
         wait_until(inner, flush.middle(), is_told);
         let mut report = self.report(outcome);
         let mut known = known_failures(inner);
@@ -138,10 +140,12 @@ fn known_failures(inner: &Inner) -> Vec<Failure> {
     failures
 }
 
-/// Completes the report with all that is known, and tells the observers the end. Afterwards only that is added which the telling itself
-/// brought about, and wakers that are late: what `run()` returns is what was told.
+/// Completes the report with all that is known, and tells the observers the end. Afterwards only the failures are added that the telling
+/// itself brought about, and those of wakers that go wrong meanwhile.
 fn tell_end(inner: &Inner, observers: &Observers, report: &mut Report, known: &[Failure], at: Duration, flush: &Flush) {
-    report.failures = [known, &observers.panics(), &inner.waker_panics()].concat();
+    // Where there is an observer, wakers had half of the flush. Where there is none, they have the rest of it.
+    let wakers = if observers.are_done() { inner.waker_panics() } else { inner.waker_failures() };
+    report.failures = [known, &observers.panics(), &wakers].concat();
     judge_failures(report);
     observers.tell(&Notice::new(at, Event::Finished { outcome: report.outcome }));
     observers.finish(&Arc::new(report.clone()));

@@ -63,8 +63,9 @@ pub trait Observer: Send + 'static {
     /// Something happened.
     fn notice(&mut self, notice: &Notice);
 
-    /// It is over. The last call. The report says everything that [`run`](crate::Shutdown::run)'s says, but for what comes after
-    /// this call: observers that panic or are late with it, and wakers that have not returned.
+    /// It is over. The last call. The report says everything that [`run`](crate::Shutdown::run)'s says, but for what comes after it was
+    /// made: observers that panic in this call or are late with it, and wakers that panic meanwhile. (An observer or a waker that is
+    /// still at work has half of [`Budget::flush`](winddown_core::Budget::flush) before that.)
     fn finished(&mut self, report: &Report) {
         let _ = report;
     }
@@ -119,6 +120,8 @@ impl fmt::Display for Notice {
 
 enum Told {
     Notice(Notice),
+    /// The notices before the end were handled.
+    CaughtUp,
     Finished(Arc<Report>),
 }
 
@@ -130,6 +133,7 @@ pub(crate) struct Observers {
 
 struct Place {
     channel: mpsc::Sender<Told>,
+    caught_up: Arc<AtomicBool>,
     done: Arc<AtomicBool>,
     panicked: Arc<Mutex<Option<String>>>,
 }
@@ -146,6 +150,19 @@ impl Observers {
             // A channel that is closed is an observer that has panicked.
             let _ = place.channel.send(Told::Notice(notice.clone()));
         }
+    }
+
+    /// Has each say when it has handled the notices up to now, if it does not panic before.
+    pub(crate) fn ask_to_catch_up(&self) {
+        for place in &self.places {
+            let _ = place.channel.send(Told::CaughtUp);
+        }
+    }
+
+    /// Whether each has handled them, or has panicked.
+    pub(crate) fn have_caught_up(&self) -> bool {
+        // Both pair with a release in `Place::spawn`.
+        self.places.iter().all(|place| place.caught_up.load(Ordering::Acquire) || place.done.load(Ordering::Acquire))
     }
 
     pub(crate) fn finish(&self, report: &Arc<Report>) {
@@ -191,13 +208,20 @@ impl Place {
     fn spawn(mut observer: Box<dyn Observer>, driver: Arc<EventCount>) -> io::Result<Self> {
         let (channel, told) = mpsc::channel();
         let done = Arc::new(AtomicBool::new(false));
+        let caught_up = Arc::new(AtomicBool::new(false));
         let panicked = Arc::new(Mutex::new(None));
-        let place = Self { channel, done: done.clone(), panicked: panicked.clone() };
+        let place = Self { channel, caught_up: caught_up.clone(), done: done.clone(), panicked: panicked.clone() };
+        let caught_up = (caught_up, driver.clone());
         thread::Builder::new().name(thread_name("observer")).spawn(move || {
             let listened = caught(move || {
                 while let Ok(told) = told.recv() {
                     match told {
                         Told::Notice(notice) => observer.notice(&notice),
+                        Told::CaughtUp => {
+                            // Release pairs with `have_caught_up`.
+                            caught_up.0.store(true, Ordering::Release);
+                            caught_up.1.notify();
+                        }
                         Told::Finished(report) => return observer.finished(&report),
                     }
                 }

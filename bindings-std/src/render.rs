@@ -137,11 +137,16 @@ impl fmt::Display for Cut {
         };
         write!(f, "{what} after {}", Time(self.at))?;
         let passes = self.in_flight.critical + self.in_flight.high;
-        match passes {
-            0 if self.by == Forced::Drain => f.write_str(", with nothing in flight")?,
-            0 => {}
-            1 => f.write_str(", with 1 pass in flight")?,
-            _ => write!(f, ", with {passes} passes in flight")?,
+        let counted = |count: usize, one: &str, many: &str| {
+            (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { many }))
+        };
+        let passes = counted(passes, "pass in flight", "passes in flight");
+        let kickers = counted(self.kickers, "kicker running", "kickers running");
+        let held: Vec<_> = passes.into_iter().chain(kickers).collect();
+        if !held.is_empty() {
+            write!(f, ", with {}", held.join(" and "))?;
+        } else if self.by == Forced::Drain {
+            f.write_str(", with nothing in flight")?;
         }
         let stages: Vec<_> = self.stages.iter().map(|stage| format!("{stage:?}")).collect();
         match &*stages {

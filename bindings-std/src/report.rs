@@ -31,8 +31,9 @@ pub struct Report {
     pub draining: Duration,
     /// Of that, running the stages.
     pub closing: Duration,
-    /// How long the process did not run although something was due, at least: it was stopped (SIGSTOP), suspended or frozen, or had no
-    /// processor. A delay of less than 100 ms does not count. A stop that ended before anything was due is not seen.
+    /// How long the process did not run during the wind-down, at least: it was stopped (SIGSTOP), suspended or frozen, or had no
+    /// processor. The library looks at the clock every 250 ms, so a stop that is not longer than 350 ms may not be seen, and of a longer
+    /// one up to 250 ms may not be counted.
     pub stopped: Duration,
     /// What was in flight when the program began to refuse.
     pub in_flight: InFlight,
@@ -86,6 +87,8 @@ pub struct Cut {
     pub at: Duration,
     /// The passes that were alive then, if the program was still draining.
     pub in_flight: InFlight,
+    /// The [kickers](crate::Kicker) that ran then, if the program was still draining: the drain waits for them, too.
+    pub kickers: usize,
     /// The names of the stages that were abandoned, or did not begin, because everything was ended.
     pub stages: Vec<String>,
 }

@@ -21,6 +21,7 @@
 //! ```
 
 use std::fmt;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use winddown_core::Outcome;
@@ -35,8 +36,8 @@ use crate::sync::{Arc, AtomicU64, Condvar, Mutex, Ordering, look};
 ///
 /// A clock that no thread advances would have [`Shutdown::run`](crate::Shutdown::run) wait for ever. So `run` panics when the driver has slept
 /// on the clock for a minute of real time, or for the [patience](Self::patience) that the test sets, and the clock was not advanced
-/// meanwhile. Hooks and passes that need longer in real time need more patience. [`Shutdown::ended`](crate::Shutdown::ended) and tokens do
-/// not notice, and wait for ever.
+/// meanwhile. Hooks and passes that need longer in real time need more patience. [`Shutdown::ended`](crate::Shutdown::ended), the `run` of
+/// winddown-smol and tokens wait for ever. Where no thread is in `run`, the same message is written to standard error instead, once.
 #[derive(Clone, Default)]
 pub struct ManualClock {
     shared: Arc<Shared>,
@@ -57,11 +58,13 @@ struct Book {
     stirred: Instant,
     /// How long, in real time, it may stand still while a test waits.
     patience: Duration,
+    /// A thread is in `run`, or the message was written: it is not to be written again.
+    is_told: bool,
 }
 
 impl Default for Book {
     fn default() -> Self {
-        Self { sleepers: Vec::new(), stirred: Instant::now(), patience: Duration::from_secs(60) }
+        Self { sleepers: Vec::new(), stirred: Instant::now(), patience: Duration::from_secs(60), is_told: false }
     }
 }
 
@@ -150,10 +153,42 @@ impl ManualClock {
         book.stirred = Instant::now();
         self.shared.slept.notify_all();
         drop(book);
-        event.wait(key, None);
+        self.sleep(event, key, until);
         let sleepers = &mut self.shared.book.lock().sleepers;
         let own = sleepers.iter().position(|sleeper| sleeper.until == until && Arc::ptr_eq(&sleeper.event, event));
         sleepers.swap_remove(own.expect("entered above, and equal entries are alike"));
+    }
+
+    /// Sleeps until the event is notified after `key` was taken. Writes to standard error, once, when the clock was neither advanced nor
+    /// slept on again for as long as its patience, and no thread is in `run`, which panics then. May also return early.
+    fn sleep(&self, event: &EventCount, key: u32, until: Duration) {
+        // In an exploration no time passes, and a wait without end is found.
+        while !cfg!(any(winddown_loom, winddown_shuttle)) {
+            let mut book = self.shared.book.lock();
+            let (still, patience) = (book.stirred.elapsed(), book.patience);
+            let left = patience.saturating_sub(still);
+            if book.is_told || left.is_zero() {
+                if !std::mem::replace(&mut book.is_told, true) {
+                    drop(writeln!(io::stderr(), "winddown: {}", self.stands_still(until, still, "")));
+                }
+                break;
+            }
+            drop(book);
+            let asleep = Instant::now();
+            event.wait(key, Some(left));
+            if asleep.elapsed() < left {
+                return;
+            }
+        }
+        event.wait(key, None);
+    }
+
+    fn stands_still(&self, until: Duration, still: Duration, before: &str) -> String {
+        format!(
+            "the wind-down sleeps until {until:?} on a ManualClock that stands at {:?}, and no thread has advanced the clock for {still:.1?} of \
+             real time: call `advance` {before}from another thread, or set more `patience`",
+            self.now(),
+        )
     }
 
     /// Sleeps until `ended` is notified after `key` was taken. May also return early. `began`: since when the caller waits, in real time.
@@ -163,19 +198,14 @@ impl ManualClock {
     /// When the driver sleeps on this clock, and the clock was neither advanced nor slept on again for as long as its patience.
     #[track_caller]
     pub(crate) fn wait_for_end(&self, ended: &Arc<EventCount>, key: u32, driver: &Arc<EventCount>, began: Instant) {
-        let book = self.shared.book.lock();
+        let mut book = self.shared.book.lock();
+        book.is_told = true;
         let (patience, still) = (book.patience, book.stirred.max(began).elapsed());
         let driver = book.sleepers.iter().find(|sleeper| Arc::ptr_eq(&sleeper.event, driver));
         let until = driver.map(|sleeper| sleeper.until);
         drop(book);
         let left = if until.is_some() { patience.saturating_sub(still) } else { patience };
-        assert!(
-            !left.is_zero(),
-            "the wind-down sleeps until {:?} on a ManualClock that stands at {:?}, and no thread has advanced the clock for {still:.1?} of \
-             real time: call `advance` before `run` or from another thread, or set more `patience`",
-            until.unwrap_or_default(),
-            self.now(),
-        );
+        assert!(!left.is_zero(), "{}", self.stands_still(until.unwrap_or_default(), still, "before `run` or "));
         ended.wait(key, Some(left));
     }
 }

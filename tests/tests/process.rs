@@ -132,21 +132,41 @@ fn a_process_stopped_in_its_drain_goes_on() {
 /// G3: the drain's deadline falls into the stop.
 #[test]
 fn a_process_stopped_beyond_a_deadline_reports_the_time_that_it_lost() {
-    const DRAIN: Duration = Duration::from_secs(2);
-    const BEYOND: Duration = Duration::from_secs(1);
     let mut child = ready(&["plain", "hold=1", "drain=2000"]);
     child.signal(SIGTERM);
     child.wait_for("refusing, 1 in flight");
-    child.signal(SIGSTOP);
-    child.wait_for_state('T');
-    thread::sleep(DRAIN + BEYOND);
-    child.signal(SIGCONT);
+    stop_for(&child, Duration::from_secs(3));
     let end = child.end();
     end.assert_code(11).assert_said("late: \"order 0\"");
+    assert_lost_seconds(&end, 2.5);
+}
+
+/// G3: nothing was due when the stop ended, in the drain and in a stage.
+#[test]
+fn a_process_stopped_for_a_while_reports_the_time_that_it_lost() {
+    let mut child = ready(&["plain", "hold=1", "database=completes"]);
+    child.signal(SIGTERM);
+    child.wait_for("refusing, 1 in flight");
+    stop_for(&child, Duration::from_secs(2));
+    child.say("release");
+    let end = child.end();
+    end.assert_code(0);
+    assert_lost_seconds(&end, 1.5);
+}
+
+fn stop_for(child: &Child, time: Duration) {
+    child.signal(SIGSTOP);
+    child.wait_for_state('T');
+    thread::sleep(time);
+    child.signal(SIGCONT);
+}
+
+#[track_caller]
+fn assert_lost_seconds(end: &End, at_least: f64) {
     let line = end.output.lines().find_map(|line| line.split_once("the process did not run for at least "));
     let seconds = line.and_then(|(_, rest)| rest.split_once(" s (stopped or suspended")).map(|(time, _)| time);
     let lost: f64 = seconds.unwrap_or_else(|| panic!("{}", end.output)).parse().unwrap();
-    assert!(lost >= BEYOND.as_secs_f64(), "{}", end.output);
+    assert!(lost >= at_least, "{}", end.output);
 }
 
 /// Observers hear what `run()` returns and what the process exits with, and no text of others can look like a line of the report.

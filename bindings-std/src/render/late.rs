@@ -1,7 +1,7 @@
 //! The lines about work that was late: a line each while it is little, and a summary of much. Not here: the other lines (`render`).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -94,10 +94,12 @@ fn write_summary(stragglers: &[Straggler], f: &mut fmt::Formatter<'_>) -> fmt::R
     }
     if !others.is_empty() {
         let more: usize = others.iter().map(|(_, group)| group.count).sum();
-        write!(f, "\n  late: and {more} more, with {} other labels", others.len())?;
+        let labels = others.iter().map(|((label, _), _)| label).collect::<BTreeSet<_>>().len();
+        write!(f, "\n  late: and {more} more, with {labels} label{}", if labels == 1 { "" } else { "s" })?;
     }
     let mut oldest: Vec<_> = stragglers.iter().collect();
-    let by_age = |straggler: &&Straggler| (Reverse(straggler.age), straggler.holder);
+    // Work of class Low comes last: the drain did not wait for it, and its time was over later, so that it always looks older.
+    let by_age = |straggler: &&Straggler| (straggler.class == Priority::Low, Reverse(straggler.age), straggler.holder);
     let (first, _, _) = oldest.select_nth_unstable_by_key(OLDEST, by_age);
     first.sort_unstable_by_key(by_age);
     f.write_str("\n  the oldest of these:")?;

@@ -65,6 +65,9 @@ pub(super) struct Wakes {
     waiting: usize,
     /// How many threads are about it.
     running: usize,
+    /// Some had not returned when a report was made, or were never called. They stay in it if they return while observers are told.
+    hung: bool,
+    uncalled: bool,
     panics: Panics,
 }
 
@@ -83,10 +86,12 @@ impl Wakes {
         self.panics.extend(panics);
     }
 
-    fn failures(&self) -> Vec<Failure> {
+    fn failures(&mut self) -> Vec<Failure> {
+        self.hung |= self.running > 0;
+        self.uncalled |= self.waiting > 0;
         let failure = |what: &str| Failure { part: Part::Waker, what: what.to_owned() };
-        let hung = (self.running > 0).then(|| failure("a waker did not return"));
-        let never = (self.waiting > 0).then(|| failure("wakers were never called: no thread was free for them"));
+        let hung = self.hung.then(|| failure("a waker did not return"));
+        let never = self.uncalled.then(|| failure("wakers were never called: no thread was free for them"));
         self.panics.failure(Part::Waker, "waker").into_iter().chain(hung).chain(never).collect()
     }
 }
@@ -143,7 +148,7 @@ impl Inner {
         self.waiters.lists.lock().wakes.panics.failure(Part::Waker, "waker").into_iter().collect()
     }
 
-    /// Wakers that panicked, and those that have not returned.
+    /// Wakers that panicked, and those that have not returned, now or when this was last asked.
     pub(crate) fn waker_failures(&self) -> Vec<Failure> {
         self.waiters.lists.lock().wakes.failures()
     }

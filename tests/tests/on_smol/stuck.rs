@@ -131,3 +131,13 @@ fn p6_a_usual_main_of_smol_with_a_stuck_task_on_every_thread_ends_with_the_repor
         child.end().assert_code(11).assert_said("finished: drain timed out");
     }
 }
+
+/// A future cannot notice that nothing will wake it. So the clock writes to standard error.
+#[test]
+fn a_smol_run_on_a_clock_that_no_thread_advances_does_not_hang_without_a_word() {
+    let victim = env!("CARGO_BIN_EXE_victim");
+    let mut child = Child::start("sh", &["-c", "exec \"$0\" standing-clock 2>&1", victim]);
+    let line = child.wait_for("on a ManualClock that stands at 0ns");
+    assert!(line.starts_with("winddown: the wind-down sleeps until 28s "), "{line}");
+    assert!(line.contains("call `advance` from another thread, or set more `patience`"), "{line}");
+}

@@ -68,6 +68,37 @@ fn a_force_by_call_is_reported_with_what_it_cut() {
     });
 }
 
+/// P7: what is cut is not "nothing" when the code is 130.
+#[test]
+fn an_interrupt_that_ends_the_drain_names_the_kickers_that_held_it() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let shutdown = builder.build().unwrap();
+        let (began, has_begun) = mpsc::channel();
+        let kick = || {
+            let began = began.clone();
+            move || {
+                began.send(()).unwrap();
+                hang();
+            }
+        };
+        let kickers = [shutdown.kicker(kick()), shutdown.kicker(kick())];
+        shutdown.trigger(Reason::Interrupt);
+        (0..2).for_each(|_| has_begun.recv().expect("kicked"));
+        clock.wait_for_sleeper(secs(9));
+        clock.advance(secs(1));
+        shutdown.trigger(Reason::Interrupt);
+        clock.wait_for_sleeper(ms(1_500));
+        clock.advance(ms(500));
+        let report = shutdown.run().report;
+        assert_outcome(&report, Outcome::Forced(Forced::Drain));
+        assert_eq!(report.cuts[0].kickers, 2);
+        let text = report.to_string();
+        assert!(text.contains("\n  an interrupt ended the drain after 1 s, with 2 kickers running\n"), "{text}");
+        kickers.into_iter().for_each(winddown::Kicker::keep);
+    });
+}
+
 #[test]
 fn a_wind_down_that_nobody_cuts_has_no_cuts() {
     must_end(|| {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use winddown::testing::assert_outcome;
-use winddown::{AtEnd, Budget, BuildError, HookError, Lost, Notice, Outcome, Reason, Report, Shutdown, Stage};
+use winddown::{
+    AtEnd, Budget, BuildError, HookError, Lost, Notice, Outcome, Priority, Reason, Report, Shutdown, Stage,
+};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -172,7 +174,7 @@ fn p7_5_000_stragglers_are_summed_up_by_label() {
         assert_eq!(lines.len(), 10 + 1 + 3, "{text}");
         assert_eq!(lines[0], "late: 4900 of \"order\" (critical), 4800 not finished, the oldest 9 s old");
         assert_eq!(lines[1], "late: 50 of \"upload\" (critical), 0 not finished, the oldest 9 s old");
-        assert_eq!(lines[10], "late: and 42 more, with 42 other labels");
+        assert_eq!(lines[10], "late: and 42 more, with 42 labels");
         assert!(
             lines[11].starts_with("late: \"first\" (critical), not finished, 10 s old at its deadline, "),
             "{text}"
@@ -180,6 +182,28 @@ fn p7_5_000_stragglers_are_summed_up_by_label() {
         assert!(lines[12].starts_with("late: \"order\" (critical), not finished, 9 s old"), "{text}");
         assert!(text.lines().count() < 30, "{text}");
         drop((first, passes));
+    });
+}
+
+/// A label that two classes have is one label, and the work that has lines of its own is work that the drain waited for.
+#[test]
+fn p7_a_summary_counts_labels_once_and_shows_work_of_class_low_last() {
+    must_end(|| {
+        let mut report = report();
+        let one = report.stragglers[0].clone();
+        let of = |number: usize, class: Priority, age: Duration| {
+            let mut straggler = one.clone();
+            (straggler.label, straggler.class, straggler.age) = (format!("label {number}"), class, age);
+            straggler
+        };
+        let critical = (0..20).map(|number| of(number, Priority::Critical, secs(1)));
+        let low = (0..20).map(|number| of(number, Priority::Low, secs(2)));
+        report.stragglers = low.chain(critical).collect();
+        let text = report.to_string();
+        // Of 40 groups 10 are shown: those of 5 labels.
+        assert!(text.contains("\n  late: and 30 more, with 15 labels\n"), "{text}");
+        let (_, oldest) = text.split_once("the oldest of these:\n").unwrap();
+        assert!(oldest.lines().take(3).all(|line| line.contains("(critical)")), "{text}");
     });
 }
 

@@ -103,6 +103,47 @@ fn p7_observers_hear_of_an_observer_that_has_panicked() {
     });
 }
 
+/// The end is told when every observer has handled what came before, or half of the flush is over.
+#[test]
+fn p7_observers_hear_of_an_observer_that_panics_in_an_earlier_notice() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let (go, gone) = mpsc::channel::<()>();
+        let slow = move |notice: &Notice| {
+            if matches!(notice.event, Event::Reached { milestone: Milestone::Done, .. }) {
+                gone.recv().unwrap();
+                panic!("with the end in sight");
+            }
+        };
+        let goes = thread::spawn(move || {
+            clock.wait_for_sleeper(ms(250));
+            go.send(()).unwrap();
+        });
+        assert_told(builder.observer(slow), Part::Observer, |_| ());
+        goes.join().unwrap();
+    });
+}
+
+/// It may return while the observers are told. It was late all the same, and `run()` says so as well.
+#[test]
+fn p7_observers_hear_of_a_waker_that_does_not_return_within_half_of_the_flush() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let (go, gone) = mpsc::channel::<()>();
+        let gone = Mutex::new(gone);
+        let waker = waker(move || gone.lock().unwrap().recv().unwrap());
+        let goes = thread::spawn(move || {
+            clock.wait_for_sleeper(ms(250));
+            clock.advance(ms(250));
+            clock.wait_for_sleeper(ms(500));
+            go.send(()).unwrap();
+        });
+        let mut kept = None;
+        assert_told(builder, Part::Waker, |shutdown| kept = Some(registered(shutdown, Milestone::Refusing, &waker)));
+        goes.join().unwrap();
+    });
+}
+
 #[test]
 fn p7_observers_hear_of_a_kicker_that_hangs_and_of_notes() {
     must_end(|| {

@@ -90,6 +90,8 @@ fn main() -> Result<ExitCode, Anything> {
         "smol-macros-main" => smol_mains::macros(),
         #[cfg(feature = "smol")]
         "easy-parallel-main" => smol_mains::parallel(),
+        #[cfg(feature = "smol")]
+        "standing-clock" => smol_mains::standing_clock(),
         "environment" => Ok(special::environment()),
         other => Err(format!("no scenario {other:?}").into()),
     }

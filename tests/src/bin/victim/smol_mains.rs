@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use smol::{Executor, block_on, channel};
-use winddown_smol::{Budget, Exit, Shutdown};
+use winddown::testing::ManualClock;
+use winddown_smol::{Budget, Exit, Reason, Shutdown};
 
 use crate::Anything;
 
@@ -22,6 +23,15 @@ pub(crate) fn macros() -> Result<ExitCode, Anything> {
 /// `easy_parallel::Parallel`: the main thread runs no task, and joins those that do.
 pub(crate) fn parallel() -> Result<ExitCode, Anything> {
     on_threads(THREADS, |executor| block_on(wind_down(executor)))
+}
+
+/// A test that awaits the end on a clock that no thread advances.
+pub(crate) fn standing_clock() -> Result<ExitCode, Anything> {
+    let clock = ManualClock::new().patience(Duration::from_millis(20));
+    let shutdown = Shutdown::builder().manual_clock(&clock).build()?;
+    let _pass = shutdown.enter()?;
+    shutdown.trigger(Reason::Requested);
+    Ok(block_on(shutdown.run()).code().into())
 }
 
 /// Runs an executor on as many threads, beside `main`, and joins them.
