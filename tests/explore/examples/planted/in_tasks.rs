@@ -23,7 +23,7 @@ pub(super) const IN_TASKS: &[Bug] = &[
         what: "a task is told first, and the state changes afterwards",
         file: INNER,
         from: "        let mut kept = self.message.lock();\n",
-        to: "        self.wake(self.waiters.announce(Milestone::Triggered));\n        let mut kept = self.message.lock();\n",
+        to: "        self.wake(self.waiters.announce(Milestones::only(Milestone::Triggered)));\n        let mut kept = self.message.lock();\n",
         by: Loom("waker::a_task_against_the_trigger"),
         says: "told before it was asked for",
     },
