@@ -253,8 +253,10 @@ impl<S: From<Shutdown>> Builder<S> {
             Err(error) => {
                 inner.give_signals_back();
                 #[cfg(unix)]
-                if let Some(Reason::Signal(number)) = inner.trigger.lifecycle.load().reason() {
-                    crate::signal::raise(number);
+                match inner.trigger.lifecycle.load().reason() {
+                    Some(Reason::Signal(number)) => crate::signal::raise(number),
+                    Some(Reason::Interrupt) => crate::signal::raise(2),
+                    _ => {}
                 }
                 Err(error)
             }

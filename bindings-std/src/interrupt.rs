@@ -16,16 +16,21 @@ use crate::watchdog::exit_now;
 /// The number of Ctrl-C's signal, also where it has none.
 const SIGINT: i32 = 2;
 
+/// The entry of `ctrlc` in the system's table of handlers.
+#[cfg(unix)]
+type Entry = Disposition;
+#[cfg(not(unix))]
+type Entry = ();
+
 struct Listener {
-    /// The address of the handler that `ctrlc` has installed (on Windows 0). The crate can neither remove a handler nor take a second
-    /// one: the first stays for good.
-    handler: Option<usize>,
+    /// As `ctrlc` has installed it. The crate can neither remove a handler nor take a second one: the first stays for good.
+    entry: Option<Entry>,
     /// Whether SIGINT was ignored before that handler: without an owner it is ignored again.
     ignored: bool,
     owner: Weak<Inner>,
 }
 
-static LISTENER: Mutex<Listener> = Mutex::new(Listener { handler: None, ignored: false, owner: Weak::new() });
+static LISTENER: Mutex<Listener> = Mutex::new(Listener { entry: None, ignored: false, owner: Weak::new() });
 
 /// Interrupts that one shutdown hears. Dropped, they have their default action again, by imitation.
 pub(crate) struct Installed;
@@ -34,8 +39,8 @@ impl Installed {
     #[cfg(unix)]
     pub(crate) fn new(inner: &Arc<Inner>) -> Result<(Self, Ear), SignalError> {
         let claim = Claim::new(SIGINT)?;
-        let (installed, handler) = Self::listen(inner)?;
-        let ear = Ear::beside(SIGINT, claim, inner, handler).map_err(failed)?;
+        let (installed, entry) = Self::listen(inner)?;
+        let ear = Ear::beside(SIGINT, claim, inner, entry).map_err(failed)?;
         Ok((installed, ear))
     }
 
@@ -44,20 +49,20 @@ impl Installed {
         Self::listen(inner).map(|(installed, _)| installed)
     }
 
-    fn listen(inner: &Arc<Inner>) -> Result<(Self, usize), SignalError> {
+    fn listen(inner: &Arc<Inner>) -> Result<(Self, Entry), SignalError> {
         let mut listener = LISTENER.lock();
         if listener.owner.strong_count() > 0 {
             return Err(SignalError::Taken { signal: SIGINT });
         }
-        let handler = if let Some(handler) = listener.handler {
-            handler
+        let entry = if let Some(entry) = listener.entry {
+            entry
         } else {
-            let (handler, ignored) = install()?;
+            let (entry, ignored) = install()?;
             listener.ignored = ignored;
-            *listener.handler.insert(handler)
+            *listener.entry.insert(entry)
         };
         listener.owner = Arc::downgrade(inner);
-        Ok((Self, handler))
+        Ok((Self, entry))
     }
 }
 
@@ -65,30 +70,35 @@ pub(crate) fn failed(source: io::Error) -> SignalError {
     SignalError::Os { signal: SIGINT, source }
 }
 
-/// Installs the handler of `ctrlc`, for SIGINT only. Returns its address, and whether SIGINT was ignored before.
+/// Installs the handler of `ctrlc`, for SIGINT only. Returns its entry, and whether SIGINT was ignored before.
 ///
 /// With its feature `termination`, which any crate of the program may switch on, it takes SIGTERM and SIGHUP as well, and does not say
 /// which signal came. So those get back the entries that they had. (A SIGTERM that arrives between the two counts as an interrupt.)
 #[cfg(unix)]
-fn install() -> Result<(usize, bool), SignalError> {
+fn install() -> Result<(Entry, bool), SignalError> {
     let before = Disposition::of(SIGINT).map_err(failed)?;
     if !before.is_default() && !before.is_ignored() {
         return Err(SignalError::Taken { signal: SIGINT });
     }
     let others = [libc::SIGTERM, libc::SIGHUP].map(|signal| (signal, Disposition::of(signal)));
     let handler = set_handler();
+    let entry = Disposition::of(SIGINT).map_err(failed)?;
     for (signal, before) in others {
-        let restored = before.and_then(|before| before.install(signal));
-        restored.map_err(|source| SignalError::Os { signal, source })?;
+        let restore = |before: Disposition| match Disposition::of(signal)? {
+            now if now.address() == entry.address() => before.install(signal).map(drop),
+            _ => Ok(()),
+        };
+        before.and_then(restore).map_err(|source| SignalError::Os { signal, source })?;
     }
     handler?;
     run_on_alternate_stack(SIGINT).map_err(failed)?;
-    Disposition::of(SIGINT).map(|now| (now.address(), before.is_ignored())).map_err(failed)
+    let entry = Disposition::of(SIGINT).map_err(failed)?;
+    Ok((entry, before.is_ignored()))
 }
 
 #[cfg(not(unix))]
-fn install() -> Result<(usize, bool), SignalError> {
-    set_handler().map(|()| (0, false))
+fn install() -> Result<(Entry, bool), SignalError> {
+    set_handler().map(|()| ((), false))
 }
 
 fn set_handler() -> Result<(), SignalError> {

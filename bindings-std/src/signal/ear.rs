@@ -58,14 +58,14 @@ impl Ear {
         Ok(ear)
     }
 
-    /// For a signal that another crate hears for this shutdown, with a handler at this address. If that handler is not in the table any
-    /// more, `front` hears the signal.
+    /// For a signal that another crate hears for this shutdown, with this handler. If that is not in the table any more, `front` hears the
+    /// signal.
     #[cfg(feature = "ctrlc")]
-    pub(crate) fn beside(signal: c_int, claim: Claim, inner: &Arc<Inner>, handler: usize) -> io::Result<Self> {
+    pub(crate) fn beside(signal: c_int, claim: Claim, inner: &Arc<Inner>, handler: Disposition) -> io::Result<Self> {
         let slot = claim.slot();
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let bell = super::bell::Bell::new(slot, inner)?;
-        slot.ours.store(handler, Ordering::Relaxed); // see `handlers::own`
+        handlers::set_ours(slot, handler);
         slot.listen(inner);
         let ear = Self {
             signal,

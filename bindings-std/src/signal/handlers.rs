@@ -97,7 +97,7 @@ impl Disposition {
     /// # Safety
     ///
     /// It is a handler, for this signal, which is being delivered with these arguments.
-    unsafe fn call(&self, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    unsafe fn call(&self, signal: c_int, (info, context): (*mut siginfo_t, *mut c_void)) {
         if self.0.sa_flags & libc::SA_SIGINFO == 0 {
             // SAFETY: without this flag a handler has one argument.
             let handler = unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(self.address()) };
@@ -185,23 +185,36 @@ pub(crate) fn unheard(signal: c_int) {
 /// before, its handler is either signal-hook's or that of another part, which has taken signal-hook's place: `front` takes it in both cases.
 pub(super) fn own(signal: c_int, slot: &Slot, before: &Disposition) -> io::Result<()> {
     let now = Disposition::of(signal)?;
-    // Relaxed: written and read with the claim held, or by the driver, which is started later.
-    let ours = slot.ours.load(Ordering::Relaxed);
-    if now.is(front) || now.is_handler() && now.address() == ours {
+    if now.is(front) || now.is_handler() && now.address() == ours(slot) {
         return Ok(());
     }
     if now.is_handler() && now.address() != before.address() {
-        slot.ours.store(now.address(), Ordering::Relaxed);
+        set_ours(slot, now);
         return run_on_alternate_stack(signal);
     }
     take(signal, slot, now)
 }
 
+/// Has an entry be the one whose handler hears for the shutdown.
+pub(super) fn set_ours(slot: &Slot, entry: Disposition) {
+    if entry.address() != ours(slot) {
+        let entry = Box::into_raw(Box::new(Replaced { action: entry.0, older: ptr::null_mut() }));
+        // Release pairs with the acquire in `Slot::pass`, by way of the entry that is put before it.
+        slot.ours.store(entry, Ordering::Release);
+    }
+}
+
+/// The address of the handler that hears for the shutdown; 0 if there is none but `front`.
+fn ours(slot: &Slot) -> usize {
+    let ours = slot.ours.load(Ordering::Acquire); // pairs with the release in `set_ours`
+    // SAFETY: null, or from `Box::into_raw` in `set_ours`, and never freed.
+    unsafe { ours.as_ref() }.map_or(0, |ours| ours.action.sa_sigaction)
+}
+
 /// The entry of another part of the program that has taken our handler's place, if there is such an entry now.
 pub(super) fn foreign(signal: c_int, slot: &Slot) -> Option<Disposition> {
     let now = Disposition::of(signal).ok()?;
-    let ours = slot.ours.load(Ordering::Relaxed); // as in `own`
-    (now.is_handler() && !now.is(front) && now.address() != ours).then_some(now)
+    (now.is_handler() && !now.is(front) && now.address() != ours(slot)).then_some(now)
 }
 
 /// Whether another crate's handler is not the one that hears the signal: `front` hears it, or has just counted it.
@@ -213,7 +226,7 @@ pub(crate) fn is_heard_by_front(signal: c_int) -> bool {
 /// Installs `front` in place of an entry, and has it do from then on what that entry says, after the shutdown has heard.
 pub(super) fn take(signal: c_int, slot: &Slot, now: Disposition) -> io::Result<()> {
     // First: a delivery right after the exchange finds it.
-    let older = replace(slot, now, slot.replaced.load(Ordering::Relaxed));
+    let older = replace(slot, now, older(slot, &now));
     let before = Disposition::of_ours(front).install(signal)?;
     if before.address() != now.address() && !before.is(front) {
         if !before.is_handler() && now.is_handler() {
@@ -225,6 +238,20 @@ pub(super) fn take(signal: c_int, slot: &Slot, now: Disposition) -> io::Result<(
         replace(slot, before, older);
     }
     Ok(())
+}
+
+/// The entry that one with this handler has replaced, as far as is known: the last that `front` has replaced. If that has the same
+/// handler, this was installed once more, and it is the one before.
+///
+/// The last of all is the entry whose handler hears for the shutdown, with which the other actions of signal-hook are called.
+fn older(slot: &Slot, now: &Disposition) -> *mut Replaced {
+    let replaced = slot.replaced.load(Ordering::Relaxed); // as in `replace`
+    // SAFETY: null, or from `Box::into_raw` in `replace` or `set_ours`, and never freed.
+    match unsafe { replaced.as_ref() } {
+        None => slot.ours.load(Ordering::Relaxed), // as in `replace`
+        Some(last) if last.action.sa_sigaction == now.address() => last.older,
+        Some(_) => replaced,
+    }
 }
 
 /// Has `front` follow an entry that has replaced `older`. Returns `older`.
@@ -259,7 +286,8 @@ pub(super) fn give_back(signal: c_int, slot: &Slot) {
 /// called. If that calls the one before it, which is `front`, the one that it had replaced is called, and so on.
 extern "C" fn front(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(slot) = slot(signal) else { return };
-    let passage = slot.pass();
+    let frame = 0_u8;
+    let passage = slot.pass(ptr::from_ref(&frame).addr(), (info, context));
     if !matches!(passage, Passage::Again(_)) && slot.is_armed() {
         slot.hear(signal);
     }
@@ -276,7 +304,7 @@ extern "C" fn front(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if entry.is_handler() {
         // SAFETY: it was in the table as the handler for this signal, and it is called on a delivery of this signal, with what the system
         // has passed on.
-        unsafe { entry.call(signal, info, context) };
+        unsafe { entry.call(signal, thread.arguments()) };
     } else if entry.is_default() {
         unheard(signal);
     }

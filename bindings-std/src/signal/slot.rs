@@ -4,7 +4,7 @@
 use std::ptr;
 use std::thread;
 
-use libc::c_int;
+use libc::{c_int, c_void, siginfo_t};
 use signal_hook::consts::FORBIDDEN;
 use winddown_core::{Escalate, Reason};
 
@@ -14,8 +14,8 @@ use crate::sync::of_process::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 use crate::sync::{Arc, Ordering};
 use crate::watchdog::exit_now;
 
-/// Signal numbers are below this on every system that this code is built for (`_NSIG` is 65 on Linux, 33 or less on the BSDs).
-pub(super) const SIGNALS: usize = 65;
+/// Signal numbers are below this on every system that this code is built for (`_NSIG` is 65 on Linux; FreeBSD's last is 126).
+pub(super) const SIGNALS: usize = 128;
 
 /// The most threads that handle one signal at the same time and are told apart. On one more the handler of `front` does not call
 /// the other part's.
@@ -35,8 +35,8 @@ pub(super) struct Slot {
     pub(super) line: super::bell::Line,
     /// How often a delivery was counted.
     pub(super) heard: AtomicU32,
-    /// The address of the handler that hears for the shutdown, as `handlers` has installed or found it.
-    pub(super) ours: AtomicUsize,
+    /// The entry whose handler hears for the shutdown, as it was installed or found; null if there is none but `front`. Never freed.
+    pub(super) ours: AtomicPtr<Replaced>,
     /// The entry that `front` has replaced last, and follows after the shutdown has heard; null if there is none. Never freed.
     pub(super) replaced: AtomicPtr<Replaced>,
     /// The entry that was given back last; null if none was. Used again if the next one says the same.
@@ -98,7 +98,7 @@ impl Slot {
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             line: super::bell::Line::new(),
             heard: AtomicU32::new(0),
-            ours: AtomicUsize::new(0),
+            ours: AtomicPtr::new(ptr::null_mut()),
             replaced: AtomicPtr::new(ptr::null_mut()),
             spare: AtomicPtr::new(ptr::null_mut()),
             threads: [const { Thread::new() }; THREADS],
@@ -144,6 +144,8 @@ impl Slot {
 
     /// Has the shutdown hear a delivery, once, however many handlers it is passed through. Async-signal-safe: atomics, a reading of the
     /// clock and one system call (P8).
+    // Not inlined: its frame lies below that of `front`, which calls it.
+    #[inline(never)]
     pub(super) fn hear(&self, signal: c_int) {
         if !self.count_delivery() {
             return;
@@ -181,8 +183,10 @@ impl Slot {
 
     /// Returns whether the delivery that the calling thread handles was not counted yet.
     fn count_delivery(&self) -> bool {
+        let here = 0_u8;
         let id = this_thread();
-        if let Some(thread) = self.threads.iter().find(|thread| thread.is(id)) {
+        let inside = |thread: &&Thread| thread.is(id) && thread.is_around(ptr::from_ref(&here).addr());
+        if let Some(thread) = self.threads.iter().find(inside) {
             if thread.counted.swap(true, Ordering::Relaxed) {
                 return false;
             }
@@ -192,14 +196,19 @@ impl Slot {
         true
     }
 
-    /// Says what a call of `front` on the calling thread is.
-    pub(super) fn pass(&self) -> Passage<'_> {
+    /// Says what a call of `front` on the calling thread is. `frame`: an address in its frame; `arguments`: of the delivery.
+    pub(super) fn pass(&self, frame: usize, arguments: (*mut siginfo_t, *mut c_void)) -> Passage<'_> {
         let id = this_thread();
-        if let Some(thread) = self.threads.iter().find(|thread| thread.is(id)) {
+        let own = self.threads.iter().find(|thread| thread.is(id));
+        if let Some(thread) = own.filter(|thread| thread.is_around(frame)) {
             return Passage::Again(thread);
         }
         let free = |thread: &&Thread| thread.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        let Some(thread) = self.threads.iter().find(free) else { return Passage::Crowded };
+        // Its own place is left from an earlier delivery if a handler did not return (`siglongjmp`).
+        let Some(thread) = own.or_else(|| self.threads.iter().find(free)) else { return Passage::Crowded };
+        thread.frame.store(frame, Ordering::Relaxed);
+        thread.info.store(arguments.0, Ordering::Relaxed);
+        thread.context.store(arguments.1, Ordering::Relaxed);
         thread.counted.store(false, Ordering::Relaxed);
         // Acquire pairs with the release in `handlers::take`: what the pointer points to is seen.
         thread.next.store(self.replaced.load(Ordering::Acquire), Ordering::Relaxed);
@@ -218,6 +227,11 @@ pub(super) struct Replaced {
 pub(super) struct Thread {
     /// `this_thread()`; 0 if it is free.
     id: AtomicUsize,
+    /// An address in the frame of the first `front`. Those of the handlers that it calls lie below.
+    frame: AtomicUsize,
+    /// What the system has passed on. A handler of one argument that calls the one before it has lost it.
+    info: AtomicPtr<siginfo_t>,
+    context: AtomicPtr<c_void>,
     /// The delivery was counted.
     counted: AtomicBool,
     /// The entry that the next call of `front` for this delivery follows.
@@ -226,7 +240,24 @@ pub(super) struct Thread {
 
 impl Thread {
     const fn new() -> Self {
-        Self { id: AtomicUsize::new(0), counted: AtomicBool::new(false), next: AtomicPtr::new(ptr::null_mut()) }
+        Self {
+            id: AtomicUsize::new(0),
+            frame: AtomicUsize::new(0),
+            info: AtomicPtr::new(ptr::null_mut()),
+            context: AtomicPtr::new(ptr::null_mut()),
+            counted: AtomicBool::new(false),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Whether a frame at this address is one of a call that `front` has made. (Stacks grow downwards on every such system.)
+    fn is_around(&self, address: usize) -> bool {
+        address < self.frame.load(Ordering::Relaxed)
+    }
+
+    /// What the system has passed on for this delivery.
+    pub(super) fn arguments(&self) -> (*mut siginfo_t, *mut c_void) {
+        (self.info.load(Ordering::Relaxed), self.context.load(Ordering::Relaxed))
     }
 
     fn is(&self, id: usize) -> bool {

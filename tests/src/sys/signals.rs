@@ -6,7 +6,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::process;
 use std::ptr::null_mut;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::check;
@@ -123,17 +122,20 @@ pub fn handle(signal: i32) -> io::Result<()> {
 /// What the system says.
 pub fn handle_and_chain(signal: i32) -> io::Result<()> {
     type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
-    static BEFORE: OnceLock<libc::sighandler_t> = OnceLock::new();
+    static BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
     extern "C" fn chains(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         HANDLED.fetch_add(1, Ordering::Relaxed);
-        if let Some(&before) = BEFORE.get().filter(|before| ![libc::SIG_IGN, libc::SIG_DFL].contains(before)) {
+        let before = BEFORE.load(Ordering::Relaxed);
+        if ![libc::SIG_IGN, libc::SIG_DFL].contains(&before) {
             // SAFETY: it was installed as a handler. One that takes a single argument does not see the other two.
             unsafe { std::mem::transmute::<usize, Handler>(before)(signal, info, context) }
         }
     }
     let mut new = action(signal)?;
-    // Set before the handler is there, which looks at it.
-    BEFORE.get_or_init(|| new.sa_sigaction);
+    // Set before the handler is there, which looks at it. One that is installed once more does not call itself.
+    if new.sa_sigaction != chains as Handler as libc::sighandler_t {
+        BEFORE.store(new.sa_sigaction, Ordering::Relaxed);
+    }
     new.sa_sigaction = chains as Handler as libc::sighandler_t;
     new.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
     // SAFETY: the action is a whole one, with a handler of the kind that goes with its flags, which is valid for ever.

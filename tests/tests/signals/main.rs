@@ -168,6 +168,7 @@ fn a_handler_from_after_the_build_is_told_or_put_behind_the_library_s() {
         | blocked=TERM | take-back after=signal:TERM | TERM | by SIGTERM, code 0, other code heard 1
         | | before=signal-hook:TERM after=sigaction:TERM | TERM | by SIGTERM, code 0, taken: SIGTERM, other code heard 1, other code heard 1
         | | before=signal-hook:TERM take-back after=sigaction:TERM | TERM | by SIGTERM, code 0, other code heard 1, other code heard 1
+        | | before=signal-hook:TERM take-back again after=sigaction:TERM | TERM | by SIGTERM, code 0, other code heard 1, other code heard 1
         | | before=signal-hook:TERM take-back after=signal:TERM | TERM | by SIGTERM, code 0, other code heard 0, other code heard 1
         | | dropped after=signal:TERM         | TERM USR1 | by SIGUSR1, code 0, other code heard 1
         | | forked after=signal:TERM          | TERM INT | by SIGINT, code 10, failed: Signal, other code heard 1

@@ -6,6 +6,7 @@
 //! | `HUP`, `TERM`, ... | hears this signal, too |
 //! | `hear-ignored`, `take-back` | asks the builder for it |
 //! | `before=`, `after=`, `running=`, `draining=` | other code handles the signal since before the build, after it, in `run`, or after the trigger: `KIND:SIGNAL` (`newcomer`) |
+//! | `again` | the other code of `after=` installs its handler twice more, and each time the library has looked before |
 //! | `forked` | a child that is forked off after the build runs the wind-down |
 //! | `dropped` | drops the shutdown, and runs another one that hears SIGUSR1 only |
 //! | `full-stack` | SIGTERM comes to a thread with a full stack |
@@ -48,6 +49,10 @@ pub(crate) fn launched(options: &[String]) -> Result<ExitCode, Anything> {
     }
     if let Some(what) = newcomer("after") {
         others.push(Newcomer::install(what)?);
+        for _ in 0..if option("again") { 2 } else { 0 } {
+            let _ = shutdown.ended();
+            Newcomer::install(what)?;
+        }
     }
     if option("forked") {
         wait_until_the_others_sleep()?;
