@@ -351,7 +351,7 @@ pub(super) const IN_HAND_OVER: &[Bug] = &[
         what: "P4: who starves does not look once more",
         file: INCOMING,
         from: "                        self.starving = true;\n",
-        to: "                        return Next::Starving(Instant::now() + AT_MOST);\n",
+        to: "                        return Next::Starving(Instant::now() + SHORTAGE);\n",
         by: Loom("connections::a_thread_that_starves_against_a_close"),
         says: "deadlock",
     },
