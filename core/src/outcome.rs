@@ -29,7 +29,8 @@ pub enum Outcome {
     ClientsLost,
     /// A stage was abandoned at its deadline, or there was no time left to begin it.
     StageAbandoned,
-    /// All waiting was ended early, or the drain was, with work of class Critical or High in flight or a request that had begun to arrive.
+    /// All waiting was ended early, or the drain was, with work of class Critical or High in flight, a request that had
+    /// begun to arrive, or a client that was lost for it.
     Forced(Forced),
 }
 

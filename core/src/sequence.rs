@@ -125,6 +125,8 @@ pub struct Sequence {
     high_late: bool,
     /// `None`: there is no such time, or it was told.
     hand_back_at: Option<Duration>,
+    /// The clients that were lost before the drain was ended early.
+    lost_before: Option<u64>,
     started: u64,
     over: u64,
     deadline: [Duration; MAX_STAGES],
@@ -149,6 +151,7 @@ impl Sequence {
             high_until: Duration::MAX,
             high_late: false,
             hand_back_at: None,
+            lost_before: None,
             started: 0,
             over: 0,
             deadline: [Duration::MAX; MAX_STAGES],
@@ -224,6 +227,11 @@ impl Sequence {
         }
         if begun {
             self.at_least(observed.unserved.outcome());
+            if observed.drain_ended && observed.unserved.lost > *self.lost_before.get_or_insert(observed.unserved.lost)
+            {
+                // A client that is lost after the drain was ended was cut.
+                self.at_least(Outcome::Forced(Forced::Drain));
+            }
         }
         let forced = observed.forced.is_some();
         match self.part {

@@ -232,6 +232,23 @@ fn an_interrupt_that_cuts_an_awaited_request_ends_with_130() {
     }
 }
 
+/// A client that was lost before is not the interrupt's.
+#[test]
+fn a_client_that_is_lost_because_an_interrupt_ended_the_drain_ends_with_130() {
+    for (before, expected) in [(0, Outcome::Forced(Forced::Drain)), (1, Outcome::ClientsLost)] {
+        let mut driven = Driven::begun(budget(), &[], Duration::ZERO, TERM);
+        driven.observed.connected = true;
+        driven.observed.unserved.lost = before;
+        assert!(driven.at(secs(2)).contains(&Reach(Refusing)));
+        driven.observed.drain_ended = true;
+        driven.observed.attending = true;
+        assert!(!driven.at(ms(2_100)).iter().any(|step| matches!(step, Finish(_))));
+        driven.observed.unserved.lost = 1;
+        driven.observed.attending = false;
+        assert_eq!(outcome(&driven.at(ms(2_200))), expected);
+    }
+}
+
 /// P5: awaited connections hold no drain beyond its deadline, and are not late.
 #[test]
 fn p5_the_head_time_is_cut_to_the_drain() {

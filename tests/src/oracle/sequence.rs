@@ -103,6 +103,8 @@ pub struct Witness<'a> {
     last_call_until: Duration,
     /// The last call came because the drain was ended.
     ended: bool,
+    /// The clients that were lost when the drain was ended.
+    lost_before: Option<u64>,
     worst: Outcome,
 }
 
@@ -129,6 +131,7 @@ impl<'a> Witness<'a> {
             expired: None,
             last_call_until: Duration::MAX,
             ended: false,
+            lost_before: None,
             worst: Outcome::Clean,
         }
     }
@@ -151,6 +154,12 @@ impl<'a> Witness<'a> {
         }
         if self.last != Some(Milestone::Done) && (observed.unserved.lost > 0 || observed.unserved.unknown) {
             self.at_least(Outcome::ClientsLost);
+        }
+        if self.last != Some(Milestone::Done) && observed.drain_ended {
+            let before = *self.lost_before.get_or_insert(observed.unserved.lost);
+            if observed.unserved.lost > before {
+                self.at_least(Outcome::Forced(Forced::Drain));
+            }
         }
         if self.cuts_last_call_short(observed) && (!is_empty(observed) || observed.attending) {
             self.at_least(Outcome::Forced(Forced::Drain));
