@@ -71,7 +71,7 @@ impl<S: From<Shutdown>> Builder<S> {
     /// |---|---|
     /// | SIGHUP, SIGINT or SIGQUIT is ignored (`nohup`; a shell's `prog &` in a script) | it stays ignored, unless [`hear_ignored`](Self::hear_ignored) says otherwise |
     /// | SIGTERM, or another signal, is ignored | it is heard: a service that ignores SIGTERM could not be stopped |
-    /// | a signal is blocked, on every thread | it is heard: the driver's thread unblocks it for itself, and changes no other thread's mask |
+    /// | a signal is blocked, on every thread | it is heard until the wind-down is over: the driver's thread unblocks it for itself, and changes no other thread's mask |
     /// | a signal is pending, for the process or for the thread that calls [`build`](Self::build) | it is heard at once, by `build` |
     ///
     /// # Handlers of other parts of the program
@@ -81,13 +81,15 @@ impl<S: From<Shutdown>> Builder<S> {
     /// - **Installed after `build` by `signal(2)`, `sigaction(2)` or the crate `ctrlc`**: it takes the signal away, unless it calls the
     ///   handler before it. The library looks for that when it is built, in [`run`](Shutdown::run) and at each milestone. It tells the
     ///   observers ([`Event::SignalTaken`](winddown_core::Event::SignalTaken)), and if the signal was not heard all the same, the report
-    ///   has a failure, and the exit code is 10. [`take_signals_back`](Self::take_signals_back) has both hear.
+    ///   has a failure, and the exit code is 10. A handler that comes after [`run`](Shutdown::run) has begun is found at the next milestone:
+    ///   if nothing else stops the program, not at all. [`take_signals_back`](Self::take_signals_back) has both hear.
     ///
     /// After the drop the handler of a shutdown stays in place, and has the signal do what it did before. So a library that is loaded with
     /// `dlopen` and that listens to signals must not be unloaded with `dlclose`, even after the drop: the handler is in it.
     ///
-    /// Handlers have `SA_ONSTACK`, as a program in Go requires of every handler. So a handler from before `build`, which is called by
-    /// this library's, runs on the thread's alternate stack if it has one, which is 8 KiB on a thread of Rust's.
+    /// Handlers have `SA_ONSTACK`, as a program in Go requires of every handler. So a handler that is called by this library's, because it
+    /// was installed before `build` or was taken back from, runs on the thread's alternate stack if it has one. That is 8 KiB on a thread of
+    /// Rust's, of which the kernel takes up to half. No other signal is delivered to the thread meanwhile.
     ///
     /// # What a signal does to the program
     ///
