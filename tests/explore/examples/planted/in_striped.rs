@@ -79,7 +79,7 @@ pub(super) const IN_STRIPED: &[Bug] = &[
         from: "            add_one(&pair.left, Ordering::Release);\n            self.is_closed_after_all()\n",
         to: "            let late = self.is_closed_after_all();\n            add_one(&pair.left, Ordering::Release);\n            late\n",
         by: Races,
-        says: "deadlock",
+        says: "drained, and how many are inside",
     },
     Bug {
         what: "P4: the last pass tells nobody",
