@@ -106,8 +106,8 @@ impl Tasks {
 
     /// Spawns a future.
     ///
-    /// If it returns a `Result`, an error goes to the one who awaits the [`Task`], and is lost if that is dropped.
-    /// [`try_spawn`](Self::try_spawn) has the report name it.
+    /// **An `Err` that the future returns is not kept.** It is an output as any other, for the caller that awaits the [`Task`]: if the task
+    /// is dropped, the error is lost, the report does not name it, and the exit code may be 0. [`try_spawn`](Self::try_spawn) keeps it.
     ///
     /// When the task is dropped at its deadline, what it has started elsewhere runs on:
     ///

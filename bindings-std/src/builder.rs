@@ -233,6 +233,18 @@ impl<S: From<Shutdown>> Builder<S> {
     ///
     /// Build it before announcing that the program is ready (G4), and after daemonising.
     ///
+    /// **A small budget may leave the drain no time at all.** The other parts and the reserves of the stages are taken off first (a stage
+    /// without a limit reserves 1 s), and that the drain then has 0 s is no error. [`timetable`](Self::timetable) shows it:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use winddown::{Budget, Shutdown, Stage};
+    ///
+    /// let builder = Shutdown::builder().budget(Budget::new(Duration::from_secs(2))).stage(Stage::new("database"));
+    /// assert_eq!(builder.timetable()?.times.last_call, Duration::ZERO);
+    /// # Ok::<(), winddown::BuildError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// - Stages that cannot be (a name twice, an `after` that does not exist, a ring, more than 64) or that do not fit the budget.

@@ -15,7 +15,8 @@ use crate::hand_over::Task;
 use crate::hook::{Hook, HookEnd, Panicked, Trouble, Work, caught};
 use crate::inner::Inner;
 use crate::observe::{Notice, Observers};
-use crate::report::{Cut, Panics};
+use crate::panics::Panics;
+use crate::report::Cut;
 #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
 use crate::signal::Unblocked;
 use crate::stage_run::StageRun;
@@ -86,7 +87,10 @@ pub(crate) struct Drive<'a> {
     pub(crate) observers: &'a Observers,
     pub(crate) began: Duration,
     pub(crate) now: Duration,
-    pub(crate) repeats: Repeats,
+    /// As observers were last told. `None`: they have not been told that it began.
+    repeats: Option<Repeats>,
+    /// When observers were last told of interrupts that came too soon after the last one that counted.
+    too_soon_at: Option<Duration>,
     pub(crate) refused_at: Duration,
     pub(crate) closed_at: Duration,
     pub(crate) at_refusal: InFlight,
@@ -101,6 +105,9 @@ pub(crate) struct Drive<'a> {
     jumped: bool,
     /// How much later than that it looked, in all, on the system's clock.
     pub(crate) stopped: Duration,
+    /// Since when the drain has waited for kickers alone, and for how long it did before.
+    kicking_since: Option<Duration>,
+    pub(crate) kicking: Duration,
     /// What was ended early, as far as the sequence was told.
     pub(crate) cuts: Vec<Cut>,
     /// How many passes were alive when the time of their class was over.
@@ -119,7 +126,8 @@ impl<'a> Drive<'a> {
             observers,
             began,
             now: began,
-            repeats: inner.trigger.lifecycle.load().repeats(),
+            repeats: None,
+            too_soon_at: None,
             refused_at: began,
             closed_at: began,
             at_refusal: InFlight::NONE,
@@ -130,6 +138,8 @@ impl<'a> Drive<'a> {
             wakes_by: began,
             jumped: false,
             stopped: Duration::ZERO,
+            kicking_since: None,
+            kicking: Duration::ZERO,
             cuts: Vec::new(),
             late: InFlight::NONE,
             unserved: Unserved::NONE,
@@ -165,8 +175,9 @@ impl<'a> Drive<'a> {
         let state = inner.trigger.lifecycle.load();
         self.collect();
         inner.tripwire();
-        self.note_cuts(state);
+        self.note_requests(state);
         let mut observed = self.observe(state);
+        self.note_kickers(&observed);
         let overslept = self.now.saturating_sub(self.wakes_by);
         if overslept > LEAST {
             self.jumped = true;
@@ -226,7 +237,7 @@ impl<'a> Drive<'a> {
         due.into_iter().chain(beat).min()
     }
 
-    /// Takes in the hooks that have ended, and the triggers that have joined.
+    /// Takes in the hooks that have ended, and the faults of other parts.
     fn collect(&mut self) {
         for HookEnd { stage, location, at, result } in self.inner.hooks.take_ended() {
             self.hook_ended(stage, location, at, result);
@@ -234,31 +245,6 @@ impl<'a> Drive<'a> {
         for (event, failure) in self.inner.faults.take_untold() {
             let at = self.now.saturating_sub(self.began);
             self.observers.tell(&Notice { at, ..Notice::of_failure(event, failure) });
-        }
-        let repeats = self.inner.trigger.lifecycle.load().repeats();
-        let told = std::mem::replace(&mut self.repeats, repeats);
-        if repeats.too_soon != told.too_soon {
-            self.tell(Event::InterruptTooSoon { spacing: self.inner.trigger.escalation.spacing }, None);
-        }
-        if (repeats.interrupts, repeats.others) != (told.interrupts, told.others) {
-            self.tell(Event::Repeated { repeats }, None);
-        }
-    }
-
-    /// Writes down what was ended early, before the sequence hears it. Only the driver goes on to another phase, so what was
-    /// open then is open now.
-    fn note_cuts(&mut self, state: State) {
-        let draining = state.phase() == Phase::Draining;
-        let drain = state.is_drain_ended() && draining;
-        for by in [drain.then_some(Forced::Drain), state.forced()].into_iter().flatten() {
-            if self.cuts.iter().any(|cut| cut.by == by) {
-                continue;
-            }
-            let mut in_flight = if draining { self.inner.in_flight() } else { InFlight::NONE };
-            in_flight.critical += if draining { self.inner.gate_at(Inner::LATE).in_flight() } else { 0 };
-            let at = self.now.saturating_sub(self.began);
-            let kickers = if draining { self.inner.kickers.pending() } else { 0 };
-            self.cuts.push(Cut { by, at, in_flight, kickers, stages: Vec::new() });
         }
     }
 
@@ -320,6 +306,7 @@ impl<'a> Drive<'a> {
         }
         match milestone {
             Milestone::Triggered => {
+                self.repeats = Some(inner.trigger.lifecycle.load().repeats());
                 if let (Some(watchdog), budget) = (inner.watchdog(), inner.plan.budget()) {
                     watchdog.set(self.began.saturating_add(budget.total()));
                 }
@@ -476,5 +463,6 @@ impl<'a> Drive<'a> {
     }
 }
 
+mod early;
 #[cfg(all(test, unix, not(any(winddown_loom, winddown_shuttle))))]
 mod tests;

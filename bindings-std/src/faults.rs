@@ -7,7 +7,8 @@ use winddown_core::{Event, OnFailure};
 
 use crate::inner::Inner;
 use crate::observe::Notice;
-use crate::report::{Failure, Panics, Part};
+use crate::panics::{Panics, Words};
+use crate::report::{Failure, Part};
 use crate::sync::{Arc, Mutex};
 
 /// The faults up to now.
@@ -46,7 +47,8 @@ impl Faults {
 
     pub(crate) fn failures(&self) -> Vec<Failure> {
         let table = self.table.lock();
-        let tasks = table.task_errors.counted(Part::Task, "a task failed", "tasks failed");
+        let words = Words { one: "a task failed", one_more: "1 more task failed", many: "tasks failed" };
+        let tasks = table.task_errors.failures(Part::Task, &words);
         table.failures.iter().cloned().chain(tasks).collect()
     }
 
@@ -63,9 +65,19 @@ impl Faults {
 
 impl Inner {
     /// Admitted work that panics dropped.
-    pub(crate) fn work_failures(&self) -> Option<Failure> {
-        let panics = self.labels.panics.lock();
-        panics.counted(Part::Work, "a panic dropped admitted work", "pieces of admitted work were dropped by panics")
+    pub(crate) fn work_failures(&self) -> Vec<Failure> {
+        let words = Words {
+            one: "a panic dropped admitted work",
+            one_more: "1 more piece of admitted work was dropped by a panic",
+            many: "pieces of admitted work were dropped by panics",
+        };
+        self.labels.panics.lock().failures(Part::Work, &words)
+    }
+
+    /// Tasks that panicked.
+    pub(crate) fn task_failures(&self) -> Vec<Failure> {
+        let words = Words { one: "a task panicked", one_more: "1 more task panicked", many: "tasks panicked" };
+        self.panics.lock().failures(Part::Task, &words)
     }
 
     /// Reports a listener that failed before the program refused, tells the observers, and then does what the policy says. To be

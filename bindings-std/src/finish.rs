@@ -56,6 +56,7 @@ impl Drive<'_> {
             took: since(self.now),
             lame_duck: since(self.refused_at),
             draining: self.closed_at.saturating_sub(self.refused_at),
+            kicking: self.kicking,
             closing: self.now.saturating_sub(self.closed_at),
             stopped: self.stopped,
             in_flight: self.at_refusal,
@@ -114,6 +115,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
         took: Duration::ZERO,
         lame_duck: Duration::ZERO,
         draining: Duration::ZERO,
+        kicking: Duration::ZERO,
         closing: Duration::ZERO,
         stopped: Duration::ZERO,
         in_flight: InFlight::NONE,
@@ -136,7 +138,7 @@ fn known_failures(inner: &Inner) -> Vec<Failure> {
     failures.extend(inner.signal_failures());
     failures.extend(inner.work_failures());
     failures.extend(inner.kickers.failures(inner.trigger.clock.now()));
-    failures.extend(inner.panics.lock().failure(Part::Task, "task"));
+    failures.extend(inner.task_failures());
     failures
 }
 

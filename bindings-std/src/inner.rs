@@ -23,7 +23,8 @@ use crate::hook::{HookEnd, Hooks, Trouble, caught};
 use crate::kicker::{Entries, Kickers};
 use crate::label::Labels;
 use crate::observe::Observers;
-use crate::report::{Counting, Panics};
+use crate::panics::Panics;
+use crate::report::Counting;
 use crate::signal::{Between, Signals};
 use crate::stripe::{Gate, ThreadStripes};
 #[cfg(test)]

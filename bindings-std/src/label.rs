@@ -9,7 +9,8 @@ use std::time::Duration;
 use winddown_core::Priority;
 
 use crate::last_thread::LastThread;
-use crate::report::{AtEnd, Holder, Panics, Straggler, thread_of};
+use crate::panics::Panics;
+use crate::report::{AtEnd, Holder, Straggler, thread_of};
 use crate::stragglers::Stragglers;
 use crate::sync::{Arc, Mutex, thread};
 use crate::unwinding::{self, Witness};

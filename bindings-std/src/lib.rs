@@ -137,6 +137,7 @@ mod listener;
 mod listening;
 mod observe;
 mod open;
+mod panics;
 mod pass;
 mod render;
 mod report;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use winddown_core::{Event, InFlight};
+use winddown_core::{Escalate, Event, Forced, InFlight};
 
 use crate::Report;
 use crate::event_count::EventCount;
@@ -99,7 +99,21 @@ impl fmt::Display for Notice {
                 None => write!(f, "{reason}: winding down"),
             },
             Event::Repeated { repeats } => {
-                write!(f, "asked again: {} interrupts, {} others", repeats.interrupts, repeats.others)
+                let interrupts = counted(repeats.interrupts.into(), "interrupt");
+                let asked: Vec<_> = interrupts.into_iter().chain(counted(repeats.others, "other request")).collect();
+                write!(f, "asked again: {} so far", asked.join(" and "))
+            }
+            Event::EndedEarly { by, next } => {
+                f.write_str(match by {
+                    Forced::Drain => "an interrupt ended the drain: the stages run",
+                    Forced::Interrupt => "an interrupt ended all waiting",
+                    Forced::Call => return f.write_str("the program ended all waiting"),
+                })?;
+                match next {
+                    Escalate::Force => f.write_str("; interrupt again to end all waiting"),
+                    Escalate::Exit => f.write_str("; interrupt again to end the process"),
+                    Escalate::Join | Escalate::EndDrain => Ok(()),
+                }
             }
             Event::InterruptTooSoon { spacing } => {
                 let spacing = spacing.as_secs_f64();
@@ -116,6 +130,11 @@ impl fmt::Display for Notice {
             _ => write!(f, "{:?}", self.event),
         }
     }
+}
+
+/// A number of things; `None`: there are none.
+fn counted(count: u16, thing: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {thing}{}", if count == 1 { "" } else { "s" }))
 }
 
 enum Told {

@@ -249,8 +249,10 @@ impl<'a> LabelledWork<'a> {
         Ok(self.register(pass, Location::caller()))
     }
 
-    /// Makes a future admitted work, to be spawned on whatever executor: see [`Tracked`]. If its output is a `Result`, an error is lost
-    /// with the output: [`try_track`](Self::try_track) has the report name it.
+    /// Makes a future admitted work, to be spawned on whatever executor: see [`Tracked`].
+    ///
+    /// **An `Err` that the future returns is not kept.** It is an output as any other: if the output is dropped unread, the error is lost,
+    /// the report does not name it, and the exit code may be 0. [`try_track`](Self::try_track) keeps it.
     ///
     /// # Errors
     ///

@@ -14,6 +14,9 @@ mod late;
 /// How many columns the bars have together.
 const WIDTH: u32 = 32;
 
+/// A drain that waited a shorter time than this for kickers was not held up by them.
+const LEAST_KICKING: Duration = Duration::from_millis(1);
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_headline(f)?;
@@ -95,6 +98,10 @@ impl Report {
             0 => "nothing in flight".to_owned(),
             some => format!("{some} in flight"),
         };
+        let held = match self.kicking {
+            time if time < LEAST_KICKING => String::new(),
+            time => format!(", waited {} for kickers alone", Time(time)),
+        };
         let left = match self.outcome {
             Outcome::Clean | Outcome::Failed => String::new(),
             _ => match self.stragglers.len() + self.unlabelled.total() {
@@ -103,7 +110,7 @@ impl Report {
             },
         };
         let refused = if self.refused > 0 { format!(", {} refused", self.refused) } else { String::new() };
-        entered + &left + &refused
+        entered + &held + &left + &refused
     }
 }
 

@@ -29,7 +29,9 @@ pub struct Report {
     pub lame_duck: Duration,
     /// Of that, refusing and waiting for what was in flight.
     pub draining: Duration,
-    /// Of that, running the stages.
+    /// Of `draining`, waiting for [kickers](crate::Kicker) alone: no work was in flight, and no connection was open.
+    pub kicking: Duration,
+    /// Of `took`, running the stages.
     pub closing: Duration,
     /// How long the process did not run during the wind-down, at least: it was stopped (SIGSTOP), suspended or frozen, or had no
     /// processor. The library looks at the clock every 250 ms, so a stop that is not longer than 350 ms may not be seen, and of a longer
@@ -232,45 +234,4 @@ pub enum Part {
     Signal,
     /// The driver, which is the library's own thread: a fault of the library's.
     Driver,
-}
-
-/// Panics or errors of many of a kind: how many there were, and what the first said.
-#[derive(Default)]
-pub(crate) struct Panics {
-    count: usize,
-    first: String,
-}
-
-impl Panics {
-    pub(crate) fn are_more_than(&self, count: usize) -> bool {
-        self.count > count
-    }
-
-    /// Adds so many, of which this is the first.
-    pub(crate) fn add(&mut self, count: usize, first: String) {
-        if self.count == 0 {
-            self.first = first;
-        }
-        self.count += count;
-    }
-
-    pub(crate) fn failure(&self, part: Part, kind: &str) -> Option<Failure> {
-        self.counted(part, &format!("a {kind} panicked"), &format!("{kind}s panicked"))
-    }
-
-    /// `one`: the words for one of them; `many`: those after the number of several.
-    pub(crate) fn counted(&self, part: Part, one: &str, many: &str) -> Option<Failure> {
-        let what = match self.count {
-            0 => return None,
-            1 => format!("{one}: {}", self.first),
-            count => format!("{count} {many}, the first: {}", self.first),
-        };
-        Some(Failure { part, what })
-    }
-}
-
-impl Extend<String> for Panics {
-    fn extend<I: IntoIterator<Item = String>>(&mut self, messages: I) {
-        messages.into_iter().for_each(|message| self.add(1, message));
-    }
 }

@@ -1,4 +1,4 @@
-//! How single values look in text for people: text that the library did not choose, and times. Not here: the lines (`render`, `observe`).
+//! How single values look in text for people: text that the library did not choose, threads, and times. Not here: the lines (`render`, `observe`).
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -24,6 +24,19 @@ fn is_control(character: char) -> bool {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') || is_bidi
+}
+
+/// What [`thread_of`](crate::report::thread_of) returns: a name in quotes, or an id without.
+pub(crate) struct ThreadName<'a>(pub(crate) &'a str);
+
+impl fmt::Display for ThreadName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0.strip_prefix("ThreadId(").and_then(|rest| rest.strip_suffix(')'));
+        match number {
+            Some(number) if number.bytes().all(|digit| digit.is_ascii_digit()) => f.write_str(self.0),
+            _ => write!(f, "{:?}", self.0),
+        }
+    }
 }
 
 /// A time with three figures or so.

@@ -6,8 +6,10 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::label::Labels;
+use crate::panics::Panics;
 use crate::report::thread_of;
 use crate::sync::{Arc, thread, thread_locals};
+use crate::text::ThreadName;
 
 thread_locals! {
     static CATCHER: Cell<Catcher> = Cell::new(Catcher::Program);
@@ -29,13 +31,12 @@ enum Catcher {
 /// Work that a panic dropped.
 struct Dropped {
     labels: Arc<Labels>,
-    first: String,
-    count: usize,
+    held: Panics,
 }
 
 impl Dropped {
     fn name(self) {
-        self.labels.panics.lock().add(self.count, self.first);
+        self.labels.panics.lock().append(self.held);
     }
 
     /// Leaves it to the one who catches the panic.
@@ -72,8 +73,8 @@ impl Witness {
 /// Names work that a panic of this thread drops, or leaves that to the catcher of the panic.
 #[cold]
 pub(crate) fn name(labels: &Arc<Labels>, held: &str) {
-    let first = format!("thread {:?} held {held}", thread_of(&thread::current()));
-    let dropped = Dropped { labels: labels.clone(), first, count: 1 };
+    let mut dropped = Dropped { labels: labels.clone(), held: Panics::default() };
+    dropped.held.extend([format!("thread {} held {held}", ThreadName(&thread_of(&thread::current())))]);
     let catcher = CATCHER.with(Cell::get);
     match (catcher, if catcher == Catcher::LibraryWithWork { Dropped::take() } else { None }) {
         (Catcher::Program, _) => dropped.name(),
@@ -81,7 +82,10 @@ pub(crate) fn name(labels: &Arc<Labels>, held: &str) {
             CATCHER.with(|catcher| catcher.set(Catcher::LibraryWithWork));
             dropped.leave();
         }
-        (_, Some(first)) if Arc::ptr_eq(&first.labels, labels) => Dropped { count: first.count + 1, ..first }.leave(),
+        (_, Some(mut first)) if Arc::ptr_eq(&first.labels, labels) => {
+            first.held.append(dropped.held);
+            first.leave();
+        }
         (_, Some(first)) => {
             first.leave();
             dropped.name();
@@ -104,6 +108,6 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, (Box<dyn Any + Sen
             dropped.into_iter().for_each(Dropped::name);
             Ok(value)
         }
-        Err(payload) => Err((payload, dropped.map(|dropped| dropped.first))),
+        Err(payload) => Err((payload, dropped.and_then(|dropped| dropped.held.into_first()))),
     }
 }

@@ -107,6 +107,20 @@ impl Escalation {
         let taken = u8::from(state.is_drain_ended()) + u8::from(state.forced() == Some(Forced::Interrupt));
         if turns > taken { next } else { Escalate::Join }
     }
+
+    /// Returns what one more interrupt would end, if it counted.
+    ///
+    /// ```
+    /// use winddown_core::{Escalate, Escalation, Lifecycle, Reason};
+    ///
+    /// let life = Lifecycle::new();
+    /// let _ = life.trigger(Reason::Interrupt);
+    /// assert_eq!(Escalation::default().next(life.load()), Escalate::EndDrain);
+    /// assert_eq!(Escalation::NEVER.next(life.load()), Escalate::Join);
+    /// ```
+    pub fn next(&self, state: State) -> Escalate {
+        self.decide(state.interrupted())
+    }
 }
 
 /// 300 ms apart; the second ends the drain, the third all waiting, the fourth the process.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Fate, InFlight, Milestone, Outcome, Reason, Repeats};
+use crate::{Escalate, Fate, Forced, InFlight, Milestone, Outcome, Reason, Repeats};
 
 /// One thing that happened: in a wind-down, or before it to a part of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,18 @@ pub enum Event {
         /// How often by now.
         repeats: Repeats,
     },
-    /// An interrupt came too soon after the last one that counted. It has no effect: to escalate, interrupt again.
+    /// Interrupts came too soon after the last one that counted. They have no effect: to escalate, interrupt again. Told at most once
+    /// in the time that interrupts have to be apart.
     InterruptTooSoon {
         /// How far apart interrupts have to be to count.
         spacing: Duration,
+    },
+    /// An interrupt ended the drain or all waiting, or the program ended all waiting.
+    EndedEarly {
+        /// Who ended it, and how much of it.
+        by: Forced,
+        /// What one more interrupt ends; [`Escalate::Join`] if it ends nothing.
+        next: Escalate,
     },
     /// A milestone after the first was reached.
     Reached {

@@ -164,6 +164,11 @@ impl State {
         }
     }
 
+    /// Returns the state in which one more interrupt has counted.
+    pub(crate) const fn interrupted(self) -> Self {
+        Self(INTERRUPTS.count(self.0))
+    }
+
     /// Returns the state in which what `by` ends is ended; `None` if nothing of it is left to end.
     pub(crate) const fn ended(self, by: Forced) -> Option<Self> {
         if self.forced().is_some() {
@@ -287,7 +292,7 @@ impl Lifecycle {
             } else if !counts {
                 (TOO_SOON.count(word), Escalate::Join)
             } else {
-                let counted = State(INTERRUPTS.count(word));
+                let counted = State(word).interrupted();
                 let escalate = escalation.decide(counted);
                 (escalate.ends().and_then(|by| counted.ended(by)).unwrap_or(counted).0, escalate)
             }

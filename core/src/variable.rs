@@ -13,7 +13,8 @@ impl Budget {
     /// A name is misspelt in two ways:
     ///
     /// - At most two changes make it a variable's. A change adds, removes or replaces a letter, or swaps two neighbours.
-    /// - It is a variable's up to the unit, as `WINDDOWN_GRACE` and `WINDDOWN_GRACE_PERIOD_MS` are.
+    /// - It is a variable's up to the unit, and ends there or goes on with another word for a time, as `WINDDOWN_GRACE` and
+    ///   `WINDDOWN_GRACE_PERIOD_MS` do. `WINDDOWN_HEAD_BRANCH` is another program's.
     ///
     /// Upper and lower case are alike. Kubernetes sets variables for each service, which begin with the service's name. Those of a service
     /// `winddown-grace` are not misspelt: `WINDDOWN_GRACE_SERVICE_HOST`, `WINDDOWN_GRACE_PORT`, `WINDDOWN_GRACE_PORT_80_TCP_ADDR`.
@@ -45,11 +46,28 @@ fn is_of_a_service(name: &str) -> bool {
         || ports.any(|number| number.starts_with(|digit: char| digit.is_ascii_digit()))
 }
 
-/// Whether a name is the variable's up to its unit, and ends there or goes on with another word.
+/// Words for a time. A unit may follow.
+const TIMES: &str = "PERIOD TIME TIMEOUT DURATION";
+
+/// Units of time, in the ways in which they are written.
+const UNITS: &str = "S SEC SECS SECOND SECONDS MS MSEC MSECS MILLI MILLIS MILLISECOND MILLISECONDS US MICRO MICROS MICROSECOND \
+                     MICROSECONDS NS NANO NANOS NANOSECOND NANOSECONDS MIN MINS MINUTE MINUTES H HOUR HOURS";
+
+/// Whether a name is the variable's up to its unit, and ends there or goes on with words for a time.
 fn has_its_beginning(name: &str, variable: &str) -> bool {
     let beginning = variable.trim_end_matches("_SECONDS");
-    let same = name.get(..beginning.len()).is_some_and(|part| part.eq_ignore_ascii_case(beginning));
-    same && matches!(name.as_bytes().get(beginning.len()), None | Some(b'_'))
+    let Some((part, rest)) = name.split_at_checked(beginning.len()) else { return false };
+    let is_one_of = |words: &str, word| words.split(' ').any(|known| known.eq_ignore_ascii_case(word));
+    // Before the first `_` is nothing.
+    let mut words = rest.split('_');
+    part.eq_ignore_ascii_case(beginning)
+        && words.next() == Some("")
+        && match (words.next(), words.next(), words.next()) {
+            (None, ..) => true,
+            (Some(word), None, _) => is_one_of(TIMES, word) || is_one_of(UNITS, word),
+            (Some(time), Some(unit), None) => is_one_of(TIMES, time) && is_one_of(UNITS, unit),
+            _ => false,
+        }
 }
 
 /// More letters than a variable has.

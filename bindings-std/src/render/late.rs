@@ -9,7 +9,7 @@ use winddown_core::Priority;
 
 use crate::Report;
 use crate::report::{AtEnd, Straggler};
-use crate::text::Time;
+use crate::text::{ThreadName, Time};
 
 /// At most so many stragglers have a line each, and at most so many groups of them.
 const MOST_LINES: usize = 10;
@@ -40,12 +40,12 @@ fn write_line(straggler: &Straggler, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     };
     write!(
         f,
-        "\n  late: {:?} ({}), {at_end}, {} old at its deadline, admitted at {}, on thread {:?}{}",
+        "\n  late: {:?} ({}), {at_end}, {} old at its deadline, admitted at {}, on thread {}{}",
         straggler.label,
         straggler.class,
         Time(straggler.age),
         straggler.location,
-        straggler.thread,
+        ThreadName(&straggler.thread),
         LastThread(straggler)
     )
 }
@@ -56,7 +56,7 @@ struct LastThread<'a>(&'a Straggler);
 impl fmt::Display for LastThread<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.last_thread {
-            Some(last) if *last != self.0.thread => write!(f, ", last on thread {last:?}"),
+            Some(last) if *last != self.0.thread => write!(f, ", last on thread {}", ThreadName(last)),
             _ => Ok(()),
         }
     }

@@ -9,7 +9,8 @@ use super::slab::Slab;
 use super::{Waiters, children};
 use crate::hook::{self, Panicked};
 use crate::inner::Inner;
-use crate::report::{Failure, Panics, Part};
+use crate::panics::Panics;
+use crate::report::{Failure, Part};
 use crate::sync::Arc;
 
 /// Wakers and children whose time has come, and that nobody but the holder of this has. To be woken, or they are lost.

@@ -49,22 +49,26 @@ fn p7_an_error_of_a_fallible_task_is_kept_with_label_place_and_causes() {
 }
 
 #[test]
-fn p7_many_errors_are_one_line_and_a_result_that_is_ok_is_none() {
+fn p7_of_many_errors_ten_are_named_and_the_others_counted_and_a_result_that_is_ok_is_none() {
     must_end(|| {
         let (_, builder) = timed();
         let shutdown = builder.build().unwrap();
-        let run = |result: Result<u8, &'static str>| {
+        let run = |result: Result<u8, String>| {
             let task = shutdown.work().label("import").try_track(async move { result });
             poll(&mut Box::pin(task.unwrap()), Waker::noop())
         };
         assert_eq!(run(Ok(7)), Poll::Ready(Ok(7)));
-        for error in ["first", "second", "third"] {
-            assert_eq!(run(Err(error)), Poll::Ready(Err(Lost::Failed(error.to_owned()))));
+        for error in 0..11 {
+            let error = format!("error {error}");
+            assert_eq!(run(Err(error.clone())), Poll::Ready(Err(Lost::Failed(error))));
         }
         let report = over(&shutdown);
-        let [failure] = &*report.failures else { panic!("{report}") };
-        assert!(failure.what.starts_with("3 tasks failed, the first: \"import\" from "), "{report}");
-        assert!(failure.what.ends_with(": first"), "{report}");
+        let (last, named) = report.failures.split_last().unwrap();
+        assert_eq!((named.len(), &*last.what), (10, "and 1 more task failed"));
+        for (error, failure) in named.iter().enumerate() {
+            assert!(failure.what.starts_with("a task failed: \"import\" from "), "{failure:?}");
+            assert!(failure.what.ends_with(&format!(": error {error}")), "{failure:?}");
+        }
     });
 }
 

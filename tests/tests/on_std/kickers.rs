@@ -10,7 +10,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use winddown::testing::assert_clean;
-use winddown::{Budget, Connection, Kicker, Part, Reason, Shutdown};
+use winddown::{Budget, Connection, Kicker, Part, Priority, Reason, Shutdown};
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
 
@@ -89,6 +89,40 @@ fn p6_a_kicker_that_blocks_for_ever_keeps_no_other_from_running() {
     });
 }
 
+/// One that returns at once is not worth a word.
+#[test]
+fn a_drain_that_only_a_kicker_held_up_is_reported_with_the_time() {
+    must_end(|| {
+        for time in [Duration::ZERO, secs(2)] {
+            let (clock, builder) = timed();
+            let shutdown = builder.build().unwrap();
+            let (began, has_begun) = mpsc::channel();
+            let (go, gone) = mpsc::channel::<()>();
+            let kicker = shutdown.kicker(move || {
+                began.send(()).unwrap();
+                let _ = gone.recv();
+            });
+            let pass = shutdown.work().priority(Priority::High).enter();
+            shutdown.trigger(Reason::Requested);
+            has_begun.recv().unwrap();
+            // Until the time of class High is over: the drain waits for the pass, too.
+            clock.wait_for_sleeper(secs(5));
+            clock.advance(secs(1));
+            drop(pass);
+            clock.wait_for_sleeper(secs(9));
+            clock.advance(time);
+            drop(go);
+            let report = shutdown.run().report;
+            assert_clean(&report);
+            assert_eq!((report.draining, report.kicking), (secs(1) + time, time));
+            let text = report.to_string();
+            assert_eq!(text.contains("1 in flight, waited 2 s for kickers alone\n"), time == secs(2), "{text}");
+            assert_eq!(text.contains("1 in flight\n"), time.is_zero(), "{text}");
+            kicker.keep();
+        }
+    });
+}
+
 /// With 16 threads it would take two seconds.
 #[test]
 fn p5_300_kickers_that_block_for_a_while_all_run_within_the_drain() {
@@ -116,7 +150,7 @@ fn p7_kickers_that_could_not_begin_before_the_last_call_are_counted_as_never_tol
     must_end(|| {
         const MANY: usize = 600;
         let shutdown = Shutdown::builder().budget(Budget::new(secs(20)).drain(secs(2))).build().unwrap();
-        let last_call = shutdown.token_for(winddown::Priority::Critical);
+        let last_call = shutdown.token_for(Priority::Critical);
         let (sender, begun) = mpsc::channel();
         let kick = || {
             let (sender, last_call) = (sender.clone(), last_call.clone());

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use winddown::testing::assert_outcome;
 use winddown::{
-    AtEnd, Budget, BuildError, HookError, Lost, Notice, Outcome, Priority, Reason, Report, Shutdown, Stage,
+    AtEnd, Budget, BuildError, Event, HookError, Lost, Notice, Outcome, Priority, Reason, Repeats, Report, Shutdown,
+    Stage,
 };
 use winddown_tests::patience::must_end;
 use winddown_tests::steps::{ms, secs};
@@ -93,7 +94,7 @@ fn no_text_in_a_notice_makes_a_line() {
         let _ = shutdown.run();
         let mut notices: Vec<Notice> = notices.iter().collect();
         let mut failed = notices[0].clone();
-        failed.event = winddown::Event::ListenerFailed;
+        failed.event = Event::ListenerFailed;
         notices.push(failed);
         for (name, set) in FIELDS {
             let mut shown = 0;
@@ -109,6 +110,29 @@ fn no_text_in_a_notice_makes_a_line() {
                 }
             }
             assert!(shown > 0, "{name} is not shown");
+        }
+    });
+}
+
+#[test]
+fn a_notice_counts_the_requests_in_words() {
+    let notice = std::sync::Arc::new(std::sync::Mutex::new(None));
+    must_end(move || {
+        let of = notice.clone();
+        let builder = timed().1.on_notice(move |notice| *of.lock().unwrap() = Some(notice.clone()));
+        let shutdown = builder.build().unwrap();
+        shutdown.trigger(Reason::Requested);
+        let _ = shutdown.run();
+        let mut notice = notice.lock().unwrap().take().unwrap();
+        for (interrupts, others, said) in [
+            (1, 0, "1 interrupt"),
+            (2, 0, "2 interrupts"),
+            (0, 1, "1 other request"),
+            (2, 1, "2 interrupts and 1 other request"),
+            (1, 511, "1 interrupt and 511 other requests"),
+        ] {
+            notice.event = Event::Repeated { repeats: Repeats { interrupts, too_soon: 0, others } };
+            assert!(notice.to_string().ends_with(&format!(" s  asked again: {said} so far")), "{notice}");
         }
     });
 }

@@ -6,6 +6,7 @@ mod chosen_code;
 mod cuts;
 mod deep_children;
 mod descriptors;
+mod ended_early;
 mod fallible;
 mod futures;
 mod holding;

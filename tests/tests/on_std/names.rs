@@ -100,6 +100,28 @@ fn p7_a_connection_is_named_with_the_thread_that_made_it_busy() {
     });
 }
 
+#[test]
+fn p7_a_thread_without_a_name_is_named_by_its_id() {
+    must_end(|| {
+        let (clock, builder) = timed();
+        let shutdown = builder.build().unwrap();
+        let own = shutdown.clone();
+        let admits = thread::spawn(move || own.work().label("import").enter_owned().unwrap());
+        let id = admits.thread().id();
+        let pass = admits.join().unwrap();
+        let gives_back = || {
+            let thread = thread::spawn(|| drop(pass));
+            let id = thread.thread().id();
+            thread.join().unwrap();
+            id
+        };
+        let mut last = None;
+        let report = over(&clock, &shutdown, || last = Some(gives_back()));
+        let expected = format!(", on thread {id:?}, last on thread {:?}\n", last.unwrap());
+        assert!(report.to_string().contains(&expected), "{report}");
+    });
+}
+
 /// And one that the library has seen nowhere else is said to be where it was admitted.
 #[test]
 fn p7_a_pass_is_named_with_the_thread_that_gave_it_back_late() {

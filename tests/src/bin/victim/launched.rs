@@ -50,7 +50,7 @@ pub(crate) fn launched(options: &[String]) -> Result<ExitCode, Anything> {
     if let Some(what) = newcomer("after") {
         others.push(Newcomer::install(what)?);
         for _ in 0..if option("again") { 2 } else { 0 } {
-            let _ = shutdown.ended();
+            drop(shutdown.ended());
             Newcomer::install(what)?;
         }
     }
