@@ -76,7 +76,8 @@ impl<S: From<Shutdown>> Builder<S> {
     ///
     /// # Handlers of other parts of the program
     ///
-    /// - **Installed before `build`**: it is called as well, before the wind-down begins. If it ends the process, there is no wind-down.
+    /// - **Installed before `build`**: it is called as well, before the wind-down begins. If it ends the process, there is no wind-down. Go's
+    ///   own handler does so, unless the program in Go is told of the signal (`signal.Notify`).
     /// - **Installed after `build` through signal-hook or tokio**: both hear, because the handlers of signal-hook share the signal.
     /// - **Installed after `build` by `signal(2)`, `sigaction(2)` or the crate `ctrlc`**: it takes the signal away, unless it calls the
     ///   handler before it. The library looks for that when it is built, in [`run`](Shutdown::run) and at each milestone. It tells the
