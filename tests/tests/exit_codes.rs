@@ -27,7 +27,7 @@ fn coded(case: &str) -> End {
 }
 
 fn outlives_its_budget() -> End {
-    let variables = [("WINDDOWN_GRACE_SECONDS", "0")];
+    let variables = [("WINDDOWN_GRACE_SECONDS", "1")];
     let mut child =
         Child::start_with(env!("CARGO_BIN_EXE_victim"), &["plain", "hang-after", "watchdog=10"], &variables);
     child.wait_for("ready");
