@@ -39,7 +39,7 @@ const FEW: usize = 64;
 pub(crate) fn stand_by(inner: &Arc<Inner>) {
     // A program may have been started with its signals blocked. This thread takes them.
     #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
-    let _unblocked = Unblocked::new(inner.heard.get().into_iter().flatten().copied());
+    let _unblocked = Unblocked::new(inner.signal_numbers.get().into_iter().flatten().copied());
     let mut panics = Panics::default();
     let phase = loop {
         match caught(|| wait_for_trigger(inner)) {
@@ -108,7 +108,7 @@ pub(crate) struct Drive<'a> {
     /// Since when the drain has waited for kickers alone, and for how long it did before.
     kicking_since: Option<Duration>,
     pub(crate) kicking: Duration,
-    /// What was ended early, as far as the sequence was told.
+    /// The waits that were ended early, if the sequence was told of them.
     pub(crate) cuts: Vec<Cut>,
     /// How many passes were alive when the time of their class was over.
     pub(crate) late: InFlight,
@@ -366,7 +366,7 @@ impl<'a> Drive<'a> {
         inner.kick(milestone);
         if milestone == Milestone::Triggered {
             if let Some(reason) = inner.trigger.lifecycle.load().reason() {
-                // Whoever triggered holds the lock until the message is there.
+                // The thread that triggered holds the lock until it has stored the message.
                 let message = inner.message.lock().as_deref().map(Arc::from);
                 let at = self.now.saturating_sub(self.began);
                 self.observers.tell(&Notice { message, ..Notice::new(at, Event::Triggered { reason }) });

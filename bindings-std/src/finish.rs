@@ -132,7 +132,7 @@ fn report(inner: &Inner, outcome: Outcome) -> Report {
     }
 }
 
-/// What has gone wrong outside the stages up to now, but for observers, wakers and the driver.
+/// Returns the failures outside the stages up to now, except those of observers, wakers and the driver.
 fn known_failures(inner: &Inner) -> Vec<Failure> {
     let mut failures = inner.faults.failures();
     failures.extend(inner.signal_failures());

@@ -1,4 +1,4 @@
-//! What a hook may return, and its error as text. Not here: running hooks (`hook`).
+//! The types that a hook may return, and its error as text. Not here: running hooks (`hook`).
 
 use std::any::Any;
 use std::error::Error;
@@ -47,7 +47,7 @@ mod private {
     impl Sealed for () {}
     impl<T, E> Sealed for Result<T, E> {}
 
-    /// What went wrong with a hook.
+    /// The failure of a hook.
     #[expect(missing_debug_implementations, reason = "no user sees one")]
     pub enum Trouble {
         Failed(String),

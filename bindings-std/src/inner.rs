@@ -79,7 +79,7 @@ pub(crate) struct Inner {
     orphaned: AtomicBool,
     /// The signals that the driver's thread takes, whatever its mask was.
     #[cfg(unix)]
-    pub(crate) heard: OnceLock<Vec<i32>>,
+    pub(crate) signal_numbers: OnceLock<Vec<i32>>,
     /// A test's: counts down, and at 0 the driver panics.
     #[cfg(test)]
     pub(crate) tripwire: AtomicU32,
@@ -166,7 +166,7 @@ impl Inner {
             keep: Mutex::default(),
             orphaned: AtomicBool::new(false),
             #[cfg(unix)]
-            heard: OnceLock::new(),
+            signal_numbers: OnceLock::new(),
             #[cfg(test)]
             tripwire: AtomicU32::new(0),
             process: Process::current(),

@@ -8,7 +8,9 @@ use winddown_core::{Escalate, Forced, Outcome, Reason};
 use crate::SignalError;
 use crate::inner::Inner;
 #[cfg(unix)]
-use crate::signal::{Claim, Disposition, Ear, count_heard, is_heard_by_front, run_on_alternate_stack, unheard};
+use crate::signal::{
+    Claim, Disposition, Registration, count_heard, is_heard_by_front, run_on_alternate_stack, unheard,
+};
 use crate::sync::of_process::Mutex;
 use crate::sync::{Arc, Weak};
 use crate::watchdog::exit_now;
@@ -37,11 +39,11 @@ pub(crate) struct Installed;
 
 impl Installed {
     #[cfg(unix)]
-    pub(crate) fn new(inner: &Arc<Inner>) -> Result<(Self, Ear), SignalError> {
+    pub(crate) fn new(inner: &Arc<Inner>) -> Result<(Self, Registration), SignalError> {
         let claim = Claim::new(SIGINT)?;
         let (installed, entry) = Self::listen(inner)?;
-        let ear = Ear::beside(SIGINT, claim, inner, entry).map_err(failed)?;
-        Ok((installed, ear))
+        let registration = Registration::beside(SIGINT, claim, inner, entry).map_err(failed)?;
+        Ok((installed, registration))
     }
 
     #[cfg(not(unix))]

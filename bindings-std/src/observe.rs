@@ -21,7 +21,7 @@ pub struct Notice {
     pub at: Duration,
     /// What.
     pub event: Event,
-    /// What the trigger said to it, if it is about the trigger: the [report's message](Report::message).
+    /// The trigger's message, if this is about the trigger: the [report's message](Report::message).
     pub message: Option<Arc<str>>,
     /// The name of the stage that it is about, if it is about one.
     pub stage: Option<Arc<str>>,

@@ -54,7 +54,7 @@ pub struct Report {
     pub unlabelled: InFlight,
     /// The clients that got no answer: lost, or with a request that did not arrive whole, or silent in an accept queue.
     pub unserved: Unserved,
-    /// What was ended before its time, in that order: by interrupts ([`Escalation`](winddown_core::Escalation)), or by
+    /// The waits that were ended before their time, in that order: by interrupts ([`Escalation`](winddown_core::Escalation)), or by
     /// [`force`](crate::Shutdown::force).
     pub cuts: Vec<Cut>,
     /// The other failures: of kickers, observers, wakers, tasks, listeners and the driver, and panics in admitted work.
@@ -83,7 +83,7 @@ impl Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Who ended it, and how much of it: the drain ([`Forced::Drain`]), or everything.
+    /// The cause, and with it how much was ended: the drain ([`Forced::Drain`]), or everything.
     pub by: Forced,
     /// When, after the trigger.
     pub at: Duration,

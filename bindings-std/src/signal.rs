@@ -11,12 +11,6 @@ use crate::inner::Inner;
 use crate::interrupt;
 use crate::sync::Arc;
 
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-#[expect(unsafe_code, reason = "a handler writes; see the use")]
-mod bell;
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "an action of a handler; see the use")]
-mod ear;
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "the system's table of handlers; see each use")]
 mod handlers;
@@ -24,19 +18,25 @@ mod handlers;
 #[expect(unsafe_code, reason = "a thread's mask; see each use")]
 mod mask;
 #[cfg(unix)]
+#[expect(unsafe_code, reason = "an action of a handler; see the use")]
+mod registration;
+#[cfg(unix)]
 #[expect(unsafe_code, reason = "memory that a handler uses; see each use")]
 mod slot;
 #[cfg(all(test, unix, not(any(winddown_loom, winddown_shuttle))))]
 mod tests;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+#[expect(unsafe_code, reason = "a handler writes; see the use")]
+mod wake_pipe;
 #[cfg(all(unix, not(any(winddown_loom, winddown_shuttle))))]
 mod watch;
 
-#[cfg(unix)]
-pub(crate) use ear::Ear;
 #[cfg(all(unix, feature = "ctrlc"))]
 pub(crate) use handlers::{Disposition, is_heard_by_front, run_on_alternate_stack, unheard};
 #[cfg(unix)]
 pub(crate) use mask::Unblocked;
+#[cfg(unix)]
+pub(crate) use registration::Registration;
 #[cfg(all(unix, feature = "ctrlc"))]
 pub(crate) use slot::{Claim, count_heard};
 
@@ -55,29 +55,29 @@ pub(crate) struct Wanted {
     pub(crate) ctrl_c: bool,
 }
 
-/// The signals that a shutdown hears. Dropped, they have again the action that they had before (G6).
+/// The signals that a shutdown hregistrations. Dropped, they have again the action that they had before (G6).
 #[derive(Default)]
 pub(crate) struct Signals {
     #[cfg(any(windows, feature = "ctrlc"))]
     ctrl_c: Option<interrupt::Installed>,
     #[cfg(unix)]
-    ears: Vec<Ear>,
+    registrations: Vec<Registration>,
     #[cfg(unix)]
     take_back: bool,
 }
 
 impl Signals {
-    /// Hears them from now on. They are the shutdown's to give back, even if there is an error on the way.
+    /// Hregistrations them from now on. They are the shutdown's to give back, even if there is an error on the way.
     pub(crate) fn install(wanted: &Wanted, inner: &Arc<Inner>) -> Result<(), SignalError> {
         let mut signals = Self::default();
         let heard = signals.hear(wanted, inner);
         #[cfg(unix)]
         let numbers = signals.numbers();
         #[cfg(unix)]
-        let _ = inner.heard.set(numbers.clone());
+        let _ = inner.signal_numbers.set(numbers.clone());
         inner.keep_signals(signals);
-        // One that was pending when the program began, on this thread or for the process, is heard now. (One that is pending on another
-        // thread is that thread's.)
+        // A signal that was pending when the program began, on this thread or for the process, is heard now. (A signal that is pending on
+        // another thread is delivered to no other.)
         #[cfg(unix)]
         drop(Unblocked::new(numbers));
         heard
@@ -90,7 +90,7 @@ impl Signals {
             for &signal in &wanted.signals {
                 let ignored = || handlers::is_ignored_on_purpose(signal);
                 if wanted.ignored || !ignored().map_err(|source| SignalError::Os { signal, source })? {
-                    self.ears.push(Ear::new(signal, inner)?);
+                    self.registrations.push(Registration::new(signal, inner)?);
                 }
             }
         }
@@ -100,9 +100,9 @@ impl Signals {
             let ignored = || handlers::is_ignored_on_purpose(libc::SIGINT);
             #[cfg(unix)]
             if wanted.ignored || !ignored().map_err(interrupt::failed)? {
-                let (installed, ear) = interrupt::Installed::new(inner)?;
+                let (installed, registration) = interrupt::Installed::new(inner)?;
                 self.ctrl_c = Some(installed);
-                self.ears.push(ear);
+                self.registrations.push(registration);
             }
             #[cfg(not(unix))]
             {
@@ -119,23 +119,23 @@ impl Signals {
 impl Signals {
     /// The numbers of the signals, for the mask of a thread.
     fn numbers(&self) -> Vec<i32> {
-        self.ears.iter().map(|ear| ear.signal).collect()
+        self.registrations.iter().map(|it| it.signal).collect()
     }
 
     /// Looks whether other parts of the program have installed handlers, and takes the signals back if that was asked for.
     pub(crate) fn check(&mut self) -> Vec<Taken> {
         let take_back = self.take_back;
-        let look = |ear: &mut Ear| {
-            let foreign = ear.check()?;
-            let back = take_back && ear.take(foreign).is_ok();
-            Some(Taken { signal: ear.signal, back })
+        let look = |it: &mut Registration| {
+            let foreign = it.check()?;
+            let back = take_back && it.take(foreign).is_ok();
+            Some(Taken { signal: it.signal, back })
         };
-        self.ears.iter_mut().filter_map(look).collect()
+        self.registrations.iter_mut().filter_map(look).collect()
     }
 
     /// The signals that the shutdown did not hear, as far as is known, because of another part's handler.
     pub(crate) fn deaf_to(&self) -> Vec<i32> {
-        self.ears.iter().filter(|ear| ear.is_deaf()).map(|ear| ear.signal).collect()
+        self.registrations.iter().filter(|it| it.is_deaf()).map(|it| it.signal).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::ptr;
 use libc::{c_int, c_void, siginfo_t};
 use signal_hook::low_level;
 
-use super::slot::{Entry, Passage, Replaced, SIGNALS, Slot, slot};
+use super::slot::{FrontCall, InFront, Replaced, SIGNALS, Slot, slot};
 use crate::sync::Ordering;
 use crate::watchdog::exit_now;
 
@@ -199,7 +199,7 @@ pub(super) fn own(signal: c_int, slot: &Slot, before: &Disposition) -> io::Resul
 pub(super) fn set_ours(slot: &Slot, entry: Disposition) {
     if entry.address() != ours(slot) {
         let entry = Box::into_raw(Box::new(Replaced { action: entry.0, older: ptr::null_mut() }));
-        // Release pairs with the acquire in `Slot::pass`, by way of the entry that is put before it.
+        // Release pairs with the acquire in `Slot::enter_front`, by way of the entry that is put before it.
         slot.ours.store(entry, Ordering::Release);
     }
 }
@@ -264,7 +264,7 @@ fn replace(slot: &Slot, entry: Disposition, older: *mut Replaced) -> *mut Replac
     // SAFETY: as in `give_back`, which has put it there.
     let same = unsafe { spare.as_ref() }.is_some_and(|it| it.older == older && Disposition(it.action).is_like(&entry));
     let replaced = if same { spare } else { Box::into_raw(Box::new(Replaced { action: entry.0, older })) };
-    // Release pairs with the acquire in `Slot::pass` and `give_back`. (Others write it only with the claim held, as this does.)
+    // Release pairs with the acquire in `Slot::enter_front` and `give_back`. (Others write it only with the claim held, as this does.)
     slot.replaced.store(replaced, Ordering::Release);
     older
 }
@@ -287,16 +287,16 @@ pub(super) fn give_back(signal: c_int, slot: &Slot) {
 extern "C" fn front(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(slot) = slot(signal) else { return };
     let frame = 0_u8;
-    let passage = slot.pass(ptr::from_ref(&frame).addr(), (info, context));
-    if !matches!(passage, Passage::Again(_)) && slot.is_armed() {
+    let call = slot.enter_front(ptr::from_ref(&frame).addr(), (info, context));
+    if !matches!(call, FrontCall::Again(_)) && slot.is_armed() {
         slot.hear(signal);
     }
-    let (Passage::First(Entry(thread)) | Passage::Again(thread)) = &passage else {
+    let (FrontCall::First(InFront(thread)) | FrontCall::Again(thread)) = &call else {
         // The other handlers are left out: they might be called twice.
         return;
     };
     let replaced = thread.next.load(Ordering::Relaxed); // see `Thread`
-    // SAFETY: null, or from `Box::into_raw` in `replace`, and never freed. `Slot::pass` has acquired what it points to, and so what
+    // SAFETY: null, or from `Box::into_raw` in `replace`, and never freed. `Slot::enter_front` has acquired what it points to, and so what
     // those point to that came before it.
     let Some(Replaced { action, older }) = (unsafe { replaced.as_ref() }) else { return unheard(signal) };
     thread.next.store(*older, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What this process knows about each signal: the shutdown that listens, whether it is served now, and how its handler was found.
+//! The state that this process keeps for each signal: the shutdown that listens, and the handlers that are followed.
 //! Not here: the handlers in the system's table (`handlers`).
 
 use std::ptr;
@@ -21,7 +21,7 @@ pub(super) const SIGNALS: usize = 128;
 /// the other part's.
 const THREADS: usize = 4;
 
-/// What this process knows about a signal.
+/// The state of one signal.
 pub(super) struct Slot {
     /// A shutdown has asked for it. Only one at a time may.
     claimed: AtomicBool,
@@ -32,9 +32,9 @@ pub(super) struct Slot {
     /// How many handlers use `listener`.
     readers: AtomicU32,
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(super) line: super::bell::Line,
-    /// How often a delivery was counted.
-    pub(super) heard: AtomicU32,
+    pub(super) wake_pipe: super::wake_pipe::WakePipe,
+    /// How many deliveries the shutdowns have heard.
+    pub(super) deliveries: AtomicU32,
     /// The entry whose handler hears for the shutdown, as it was installed or found; null if there is none but `front`. Never freed.
     pub(super) ours: AtomicPtr<Replaced>,
     /// The entry that `front` has replaced last, and follows after the shutdown has heard; null if there is none. Never freed.
@@ -56,7 +56,7 @@ pub(super) fn slot(signal: c_int) -> Option<&'static Slot> {
 #[cfg(feature = "ctrlc")]
 pub(crate) fn count_heard(signal: c_int) {
     if let Some(slot) = slot(signal) {
-        slot.heard.fetch_add(1, Ordering::Relaxed); // see `Slot::count_delivery`
+        slot.deliveries.fetch_add(1, Ordering::Relaxed); // see `Slot::count_delivery`
     }
 }
 
@@ -96,8 +96,8 @@ impl Slot {
             listener: AtomicPtr::new(ptr::null_mut()),
             readers: AtomicU32::new(0),
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            line: super::bell::Line::new(),
-            heard: AtomicU32::new(0),
+            wake_pipe: super::wake_pipe::WakePipe::new(),
+            deliveries: AtomicU32::new(0),
             ours: AtomicPtr::new(ptr::null_mut()),
             replaced: AtomicPtr::new(ptr::null_mut()),
             spare: AtomicPtr::new(ptr::null_mut()),
@@ -177,7 +177,7 @@ impl Slot {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn ask(&self, inner: &Inner, reason: Reason) -> Escalate {
         let (_, escalate) = inner.trigger.ask(reason);
-        self.line.write();
+        self.wake_pipe.write();
         escalate
     }
 
@@ -191,28 +191,28 @@ impl Slot {
                 return false;
             }
         }
-        // Relaxed: `Ear` compares it with an earlier value. No other memory depends on it.
-        self.heard.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: `Registration` compares it with an earlier value. No other memory depends on it.
+        self.deliveries.fetch_add(1, Ordering::Relaxed);
         true
     }
 
-    /// Says what a call of `front` on the calling thread is. `frame`: an address in its frame; `arguments`: of the delivery.
-    pub(super) fn pass(&self, frame: usize, arguments: (*mut siginfo_t, *mut c_void)) -> Passage<'_> {
+    /// Returns which kind a call of `front` on the calling thread is. `frame`: an address in its frame; `arguments`: of the delivery.
+    pub(super) fn enter_front(&self, frame: usize, arguments: (*mut siginfo_t, *mut c_void)) -> FrontCall<'_> {
         let id = this_thread();
         let own = self.threads.iter().find(|thread| thread.is(id));
         if let Some(thread) = own.filter(|thread| thread.is_around(frame)) {
-            return Passage::Again(thread);
+            return FrontCall::Again(thread);
         }
         let free = |thread: &&Thread| thread.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        // Its own place is left from an earlier delivery if a handler did not return (`siglongjmp`).
-        let Some(thread) = own.or_else(|| self.threads.iter().find(free)) else { return Passage::Crowded };
+        // The thread's own mark is left from an earlier delivery if a handler did not return (`siglongjmp`).
+        let Some(thread) = own.or_else(|| self.threads.iter().find(free)) else { return FrontCall::Crowded };
         thread.frame.store(frame, Ordering::Relaxed);
         thread.info.store(arguments.0, Ordering::Relaxed);
         thread.context.store(arguments.1, Ordering::Relaxed);
         thread.counted.store(false, Ordering::Relaxed);
         // Acquire pairs with the release in `handlers::take`: what the pointer points to is seen.
         thread.next.store(self.replaced.load(Ordering::Acquire), Ordering::Relaxed);
-        Passage::First(Entry(thread))
+        FrontCall::First(InFront(thread))
     }
 }
 
@@ -229,7 +229,7 @@ pub(super) struct Thread {
     id: AtomicUsize,
     /// An address in the frame of the first `front`. Those of the handlers that it calls lie below.
     frame: AtomicUsize,
-    /// What the system has passed on. A handler of one argument that calls the one before it has lost it.
+    /// The arguments that the system has passed. A handler of one argument that calls the handler before it has lost them.
     info: AtomicPtr<siginfo_t>,
     context: AtomicPtr<c_void>,
     /// The delivery was counted.
@@ -255,7 +255,7 @@ impl Thread {
         address < self.frame.load(Ordering::Relaxed)
     }
 
-    /// What the system has passed on for this delivery.
+    /// Returns the arguments that the system has passed for this delivery.
     pub(super) fn arguments(&self) -> (*mut siginfo_t, *mut c_void) {
         (self.info.load(Ordering::Relaxed), self.context.load(Ordering::Relaxed))
     }
@@ -265,20 +265,20 @@ impl Thread {
     }
 }
 
-/// What a call of `front` is on its thread.
-pub(super) enum Passage<'a> {
-    /// The first for this delivery. The entry is held until it returns.
-    First(Entry<'a>),
+/// The kinds of a call of `front`, by the calls on the same thread.
+pub(super) enum FrontCall<'a> {
+    /// The first for this delivery. The thread is marked until it returns.
+    First(InFront<'a>),
     /// Another part's handler has called the one before it, which is `front`.
     Again(&'a Thread),
     /// Too many threads handle the signal to tell whether it is the first.
     Crowded,
 }
 
-/// A thread's place, given back when dropped.
-pub(super) struct Entry<'a>(pub(super) &'a Thread);
+/// The mark of a thread that is in `front`, taken away when dropped.
+pub(super) struct InFront<'a>(pub(super) &'a Thread);
 
-impl Drop for Entry<'_> {
+impl Drop for InFront<'_> {
     fn drop(&mut self) {
         self.0.id.store(0, Ordering::Relaxed);
     }

@@ -12,14 +12,14 @@ use crate::sync::of_process::{AtomicBool, AtomicI32};
 use crate::sync::{Arc, Ordering, thread};
 
 /// The handler's end of the pipe.
-pub(super) struct Line {
+pub(super) struct WakePipe {
     /// -1: there is no pipe.
     pipe: AtomicI32,
     /// The thread has not yet seen the last byte. So there is never more than one in the pipe, and writing never blocks or fails.
     written: AtomicBool,
 }
 
-impl Line {
+impl WakePipe {
     pub(super) const fn new() -> Self {
         Self { pipe: AtomicI32::new(-1), written: AtomicBool::new(false) }
     }
@@ -28,7 +28,7 @@ impl Line {
     pub(super) fn write(&self) {
         // Relaxed: the pipe is opened before a handler is installed, and closed when none runs (`Slot::stop_listening`).
         let pipe = self.pipe.load(Ordering::Relaxed);
-        // Acquire and release pair with the swap in `Bell::new`: the thread wakes the driver after what the handler did before.
+        // Acquire and release pair with the swap in `WakeThread::new`: the thread wakes the driver after what the handler did before.
         if pipe >= 0 && !self.written.swap(true, Ordering::AcqRel) {
             // SAFETY: the descriptor is open, and the buffer is one byte long.
             unsafe { libc::write(pipe, b"!".as_ptr().cast(), 1) };
@@ -44,22 +44,22 @@ impl Line {
 /// A thread that wakes the driver when a handler has written into its pipe. Ends when dropped.
 ///
 /// A forked child has no such thread: a signal is heard there, and its driver sees it when it wakes for another reason.
-pub(super) struct Bell {
+pub(super) struct WakeThread {
     slot: &'static Slot,
     _pipe: UnixStream,
 }
 
-impl Bell {
+impl WakeThread {
     pub(super) fn new(slot: &'static Slot, inner: &Arc<Inner>) -> io::Result<Self> {
         let (pipe, mut reader) = UnixStream::pair()?;
         let driver = inner.trigger.driver.clone();
-        slot.line.set(pipe.as_raw_fd());
+        slot.wake_pipe.set(pipe.as_raw_fd());
         let listen = move || {
             loop {
                 match reader.read(&mut [0]) {
                     Ok(1) => {
                         // A handler that finds the word set writes nothing. So this has to see it, and acquire what that did before.
-                        slot.line.written.swap(false, Ordering::AcqRel); // see `write`
+                        slot.wake_pipe.written.swap(false, Ordering::AcqRel); // see `write`
                         driver.notify();
                     }
                     // Another part's handler, without `SA_RESTART`, ran on this thread.
@@ -69,14 +69,14 @@ impl Bell {
                 }
             }
         };
-        let bell = Self { slot, _pipe: pipe };
+        let thread = Self { slot, _pipe: pipe };
         thread::Builder::new().name(thread_name("signal")).spawn(listen)?;
-        Ok(bell)
+        Ok(thread)
     }
 }
 
-impl Drop for Bell {
+impl Drop for WakeThread {
     fn drop(&mut self) {
-        self.slot.line.set(-1);
+        self.slot.wake_pipe.set(-1);
     }
 }
